@@ -1,0 +1,310 @@
+/**
+ * Where jobs wait: the interface that every broker implements, and its
+ * contract. `docs/architecture.md` draws the states a job passes through.
+ *
+ * A broker never reads a message. A job is a string; a reservation is a token
+ * beside it. Each verb is one atomic step: whoever dies, a job is in one place.
+ *
+ * @module
+ */
+
+/** A job on its way into a queue. */
+export interface Entry {
+  /** `<producer>.<n>`. */
+  readonly id: string;
+  readonly queue: string;
+  readonly message: string;
+  /** Milliseconds from now until it may run, by the broker's clock. */
+  readonly delayMs?: number;
+  /** Or the moment from which it may run, in milliseconds since 1970. */
+  readonly atMs?: number;
+  /** If a job with this key was stored on this queue within a day, store nothing. */
+  readonly idempotencyKey?: string;
+}
+
+/** What programs that send jobs need of a broker. */
+export interface JobStore {
+  /**
+   * Stores jobs, in order within each queue. Answers, entry by entry, with the
+   * id under which the job is known: its own, or the first job's with that
+   * idempotency key.
+   *
+   * @throws {BrokerError} If it was refused for certain and nothing is stored.
+   * @throws {EnqueueUncertainError} If some entries may be stored.
+   */
+  enqueue(entries: readonly Entry[]): Promise<string[]>;
+
+  /**
+   * The stored outcomes of jobs (see `job/outcome.ts`), `null` where there is
+   * none yet or none any more.
+   */
+  results(queue: string, ids: readonly string[]): Promise<(string | null)[]>;
+
+  /**
+   * Calls `changed` after outcomes of jobs of one producer were stored, with
+   * the numbers `n` of their ids, or with nothing if some may have been missed
+   * (after a reconnect), until the returned resource is disposed. Resolves
+   * when nothing stored from now on can be missed.
+   */
+  watchResults(
+    queue: string,
+    producer: string,
+    changed: (numbers?: readonly number[]) => void,
+  ): Promise<AsyncDisposable>;
+}
+
+/** How much to reserve, and what the caller believes. */
+export interface ReserveRequest {
+  /** Jobs, at most 1,000. */
+  readonly limit: number;
+  /** Sum of the lengths of the messages in bytes, after the first one. */
+  readonly bytes: number;
+  /** How many tokens of this queue the worker holds, by its own account. */
+  readonly known: number;
+  /** Nothing is in flight in any queue, so a suspect may be taken. */
+  readonly idle: boolean;
+}
+
+/**
+ * Jobs that are reserved together.
+ *
+ * - `ready`: run them;
+ * - `suspect`: one job that was held by a worker that died; call `begin`, then
+ *   run it with nothing else in the process;
+ * - `crashed`: these died alone with their worker; settle each as a failed
+ *   attempt, without running it.
+ */
+export interface Batch {
+  readonly kind: "ready" | "suspect" | "crashed";
+  readonly tokens: readonly string[];
+  /** In the order of the tokens: oldest first. */
+  readonly messages: readonly string[];
+  /** Suspects that wait in this queue. */
+  readonly suspects: number;
+}
+
+/** How a reserved job ends. */
+export type Settlement =
+  | {
+    readonly kind: "done";
+    readonly token: string;
+    /** Where to store the outcome; left out: it is not stored. */
+    readonly id?: string;
+    readonly outcome?: string;
+  }
+  | {
+    readonly kind: "retry";
+    readonly token: string;
+    /** Stored instead of the reserved one; unique (`uid`, if without id). */
+    readonly message: string;
+    readonly delayMs: number;
+    /** It was charged for a crash: it comes back as a suspect. */
+    readonly alone?: boolean;
+  }
+  | {
+    readonly kind: "failed";
+    readonly token: string;
+    /** Its entry of the failed set (see `job/outcome.ts`); unique. */
+    readonly entry: string;
+    readonly id?: string;
+    readonly outcome?: string;
+  };
+
+/** The outcome of a job of fast mode. */
+export interface OutcomeRecord {
+  readonly id: string;
+  readonly outcome: string;
+}
+
+/** What one step of the reaper saw in a queue. */
+export interface Reaped {
+  /** This call advanced the tick; otherwise another worker had done so. */
+  readonly advanced: boolean;
+  /** More jobs are due than one step moves: call again. */
+  readonly more: boolean;
+  /** Names of workers whose lease has lapsed: call `recover` for each. */
+  readonly lapsed: readonly string[];
+  /** Suspect and crashed jobs that wait. */
+  readonly suspects: number;
+}
+
+/** What a renewal learned about the place of the worker in a queue. */
+export interface Renewal {
+  /** How many tokens the worker holds there. */
+  readonly held: number;
+  /** Version of the keys or tables; larger than ours: drain and leave. */
+  readonly schema: number;
+}
+
+/** How many jobs are in which state. Not one atomic look at all of them. */
+export interface Counts {
+  readonly ready: number;
+  readonly suspect: number;
+  readonly crashed: number;
+  readonly held: number;
+  /** Of these, by workers whose last renewal is 3 ticks old or more. */
+  readonly heldByLate: number;
+  /** Failed attempts that wait for their next one, `lone` ones included. */
+  readonly retry: number;
+  /** Delayed by their caller. */
+  readonly scheduled: number;
+  readonly failed: number;
+}
+
+/** The version of the keys and tables that this program writes. */
+export const SCHEMA_VERSION = 1;
+/** Ticks after which a lease that was not renewed has lapsed. */
+export const LEASE_TICKS = 10;
+/** A tick is at least this long. */
+export const TICK_MS = 1000;
+/** The most jobs, and bytes, of one command. */
+export const MAX_BATCH_JOBS = 1000;
+export const MAX_BATCH_BYTES = 1024 * 1024;
+
+/**
+ * A store of queues, as a worker uses it. `worker` is a name that was never
+ * used before. A worker calls `reserve` for one queue only when its last
+ * `reserve` of that queue was answered, and after an error that leaves it in
+ * doubt ({@linkcode BrokerUnavailableError}) only after `reconcile`.
+ *
+ * All verbs throw {@linkcode BrokerUnavailableError} when it is uncertain
+ * whether they ran, {@linkcode BrokerError} when they were refused.
+ */
+export interface Broker extends JobStore, AsyncDisposable {
+  /** Makes queues known to `queues` and the schema check; at start. */
+  register(queues: readonly string[]): Promise<void>;
+
+  /** Names of all queues that were ever used. */
+  queues(): Promise<string[]>;
+
+  /**
+   * Moves waiting jobs to this worker, and renews its lease there. Never
+   * waits: no tokens means that nothing was ready. Crashed jobs come before a
+   * suspect, a suspect (only if `idle`) before ready jobs; one kind per call.
+   *
+   * @throws {FencedError} If the worker's lease has lapsed.
+   * @throws {MismatchError} If `known` is wrong: nothing moved.
+   */
+  reserve(
+    worker: string,
+    queue: string,
+    request: ReserveRequest,
+  ): Promise<Batch>;
+
+  /**
+   * Marks a suspect as begun, so that the death of the worker charges it.
+   * Answers with its new token. Idempotent.
+   *
+   * @throws {FencedError} If the worker does not hold it any more.
+   */
+  begin(worker: string, queue: string, token: string): Promise<string>;
+
+  /**
+   * Ends reserved jobs. A token that is not held changes nothing. Idempotent.
+   * Answers how many were held.
+   *
+   * @throws {FencedError} If the worker's lease has lapsed: nothing changed.
+   */
+  settle(
+    worker: string,
+    queue: string,
+    settlements: readonly Settlement[],
+  ): Promise<number>;
+
+  /**
+   * Puts jobs back where they came from, in their order. Idempotent.
+   *
+   * @throws {FencedError} If the worker's lease has lapsed: nothing changed.
+   */
+  release(
+    worker: string,
+    queue: string,
+    tokens: readonly string[],
+  ): Promise<void>;
+
+  /**
+   * Renews the lease on what the worker holds, queue by queue.
+   *
+   * @throws {FencedError} If it has lapsed in one of them.
+   */
+  renew(worker: string, queues: readonly string[]): Promise<Renewal[]>;
+
+  /**
+   * Makes both sides agree after an uncertain command: puts back what is held
+   * but not in `tokens`, and answers with those of `tokens` that are not held.
+   *
+   * @throws {FencedError} If the worker's lease has lapsed.
+   */
+  reconcile(
+    worker: string,
+    queue: string,
+    tokens: readonly string[],
+  ): Promise<string[]>;
+
+  /**
+   * Takes the place of a dead worker and puts what it held back, in one step:
+   * begun suspects to crashed, others to suspect. Its late commands are
+   * refused from then on. With `"lapsed"` only if its lease has lapsed.
+   * Answers how many jobs it put back.
+   */
+  recover(
+    worker: string,
+    queue: string,
+    reason: "replaced" | "lapsed",
+  ): Promise<number>;
+
+  /** One step of the reaper: due jobs to ready, a tick each second. */
+  reap(queue: string): Promise<Reaped>;
+
+  /**
+   * Waits until one of `queues` may have ready jobs, and answers with their
+   * names; empty after `signal` aborts, or for a look after some seconds.
+   */
+  wait(queues: readonly string[], signal: AbortSignal): Promise<string[]>;
+
+  /** After a `wait` that was not followed by a `reserve`: lets others go. */
+  pass(queue: string): Promise<void>;
+
+  /** Fast mode: removes waiting jobs for good. */
+  take(queue: string, limit: number, bytes: number): Promise<string[]>;
+
+  /** Fast mode: stores outcomes. */
+  record(queue: string, outcomes: readonly OutcomeRecord[]): Promise<void>;
+
+  /** How many jobs are in which state, queue by queue. */
+  counts(queues: readonly string[]): Promise<Counts[]>;
+
+  /**
+   * What an operator should change, as one line each that names the setting:
+   * no AOF, eviction, and so on. Empty if all is well or can't be known.
+   */
+  warnings(): Promise<string[]>;
+
+  /** Publishes a worker's health for a while; best effort. */
+  report(worker: string, health: Record<string, string>): Promise<void>;
+}
+
+/** The worker's lease has lapsed; another may have its jobs already. */
+export class FencedError extends Error {
+  override name = "FencedError";
+}
+
+/** The worker and the broker disagree on what the worker holds. */
+export class MismatchError extends Error {
+  override name = "MismatchError";
+}
+
+/** No answer, or one that says "later": the command ran, or it did not. */
+export class BrokerUnavailableError extends Error {
+  override name = "BrokerUnavailableError";
+}
+
+/** The store was written by a later version of this program. */
+export class SchemaError extends Error {
+  override name = "SchemaError";
+}
+
+/** A foreign value is where one of ours belongs; names the key. */
+export class WrongTypeError extends Error {
+  override name = "WrongTypeError";
+}

@@ -1,0 +1,117 @@
+import { ArgumentError } from "../errors.ts";
+import type { Backoff } from "./retry.ts";
+
+/** What a caller may say about how a job is run. A number is seconds. */
+export interface JobPolicy {
+  /** Name of the queue, `[A-Za-z0-9_.-]{1,100}`. Default: `"default"`. */
+  queue?: string;
+  /** Seconds that one attempt may take. Default 60, at most 24 days. */
+  ttl?: number;
+  /** How often a failed job is tried again. Default 3. */
+  retries?: number;
+  /** When it is tried again. Default `"exponential"`. */
+  backoff?: Backoff;
+  /** Seconds until it may run. Default 0. */
+  delay?: number;
+  /** The moment from which it may run; instead of `delay`. */
+  at?: Date;
+  /** A second job with this key on its queue within a day is not stored. */
+  idempotencyKey?: string;
+  /** `false`: do not keep the result. Default `true`. */
+  result?: boolean;
+}
+
+/** A job with its policy. */
+export interface JobSpec extends JobPolicy {
+  /** `<module>#<export>`. */
+  job: string;
+}
+
+export const DEFAULT_QUEUE = "default";
+export const DEFAULT_TTL_SECONDS = 60;
+export const DEFAULT_RETRIES = 3;
+const MAX_TTL_SECONDS = 24 * 86_400;
+const MAX_RETRIES = 1000;
+const MAX_DELAY_SECONDS = 10 * 366 * 86_400;
+const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+
+/**
+ * Checks a policy.
+ *
+ * @throws {ArgumentError} Naming what was given and what is required.
+ */
+export function checkPolicy(policy: JobPolicy): void {
+  if (policy.queue !== undefined) checkQueueName(policy.queue);
+  number(
+    policy.ttl,
+    "ttl",
+    "above 0 and at most 24 days, in seconds",
+    (n) => n > 0 && n <= MAX_TTL_SECONDS,
+  );
+  number(policy.retries, "retries", `a whole number from 0 to ${MAX_RETRIES}`, (
+    n,
+  ) => Number.isInteger(n) && n >= 0 && n <= MAX_RETRIES);
+  number(
+    policy.delay,
+    "delay",
+    "0 to 10 years, in seconds",
+    (n) => n >= 0 && n <= MAX_DELAY_SECONDS,
+  );
+  if (policy.backoff !== undefined && policy.backoff !== "exponential") {
+    number(
+      policy.backoff?.fixed ?? NaN,
+      "backoff",
+      '"exponential" or { fixed: seconds }',
+      (n) => n >= 0 && n <= MAX_DELAY_SECONDS,
+    );
+  }
+  if (policy.at !== undefined) {
+    if (policy.delay !== undefined) {
+      throw new ArgumentError("Cannot take both delay and at: give one");
+    }
+    if (!(policy.at instanceof Date) || Number.isNaN(policy.at.getTime())) {
+      throw new ArgumentError("Cannot take this `at`: it must be a valid Date");
+    }
+  }
+  if (
+    policy.idempotencyKey !== undefined &&
+    (typeof policy.idempotencyKey !== "string" ||
+      !NAME.test(policy.idempotencyKey))
+  ) {
+    throw new ArgumentError(
+      `Cannot use idempotency key ${JSON.stringify(policy.idempotencyKey)}: ` +
+        "it must match [A-Za-z0-9_.-]{1,100}",
+    );
+  }
+  if (policy.result !== undefined && typeof policy.result !== "boolean") {
+    throw new ArgumentError("Cannot take this `result`: it must be a boolean");
+  }
+}
+
+/**
+ * Checks the name of a queue.
+ *
+ * @throws {ArgumentError} If it does not match `[A-Za-z0-9_.-]{1,100}`.
+ */
+export function checkQueueName(name: string): void {
+  if (typeof name !== "string" || !NAME.test(name)) {
+    throw new ArgumentError(
+      `Cannot use queue name ${JSON.stringify(name)}: ` +
+        "it must match [A-Za-z0-9_.-]{1,100}",
+    );
+  }
+}
+
+function number(
+  value: number | undefined,
+  name: string,
+  required: string,
+  fits: (value: number) => boolean,
+): void {
+  if (value === undefined) return;
+  if (typeof value !== "number" || !fits(value)) {
+    throw new ArgumentError(
+      `Cannot take ${name} ${JSON.stringify(value)}: it must be ${required}`,
+    );
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The slot through which job code finds its job, and its worker's broker. It
+ * lies on `globalThis` under a registered symbol, so it is found even when the
+ * job's module has its own copy of this library.
+ *
+ * @module
+ */
+import type { JobStore } from "./broker/broker.ts";
+
+/** What a job can learn about itself while it runs. */
+export interface CurrentJob {
+  /** Id of the job, `<producer>.<n>`. */
+  readonly id: string;
+  /** Which charged execution this is: 1 to retries + 1. */
+  readonly attempt: number;
+  /** Aborts at the job's ttl, at shutdown, and when the lease is lost. */
+  readonly signal: AbortSignal;
+}
+
+/** What the job thread offers to the library inside it. */
+export interface JobContext {
+  /** The job in whose asynchronous context the caller runs, if any. */
+  current(): CurrentJob | undefined;
+  /** The worker's own broker, as far as job code may use it. */
+  readonly store: JobStore;
+}
+
+const SLOT = Symbol.for("mqk.job_context.v1");
+
+/** Fills the slot; the job thread does this once, before job code loads. */
+export function provideJobContext(context: JobContext): void {
+  Object.defineProperty(globalThis, SLOT, { value: context });
+}
+
+/** What the job thread offers, or nothing outside one. */
+export function jobContext(): JobContext | undefined {
+  return (globalThis as { [SLOT]?: JobContext })[SLOT];
+}
+
+/**
+ * The job that runs the calling code.
+ *
+ * @throws {Error} Outside a job.
+ *
+ * @example Stop when the ttl is over
+ * ```ts
+ * import { currentJob } from "@mqk/core";
+ * export async function download(url: string) {
+ *   const response = await fetch(url, { signal: currentJob().signal });
+ *   return (await response.arrayBuffer()).byteLength;
+ * }
+ * ```
+ */
+export function currentJob(): CurrentJob {
+  const job = jobContext()?.current();
+  if (job === undefined) {
+    throw new Error("currentJob() was called outside a job");
+  }
+  return job;
+}

@@ -1,0 +1,83 @@
+/**
+ * The lines between a master and its workers: orders on a worker's stdin,
+ * reports on its stderr, each behind a nonce that only the two know.
+ *
+ * @module
+ */
+
+/** The first line on a worker's stdin. */
+export interface WorkerConfig {
+  /** Marks the lines of stderr that are reports. */
+  readonly nonce: string;
+  /** Name of this worker; never used before. */
+  readonly name: string;
+  /** The worker it replaces, whose jobs it recovers first. */
+  readonly predecessor?: string;
+  /** With its password. */
+  readonly dsn: string;
+  readonly queues: readonly string[];
+  readonly root: string;
+  readonly modules: readonly string[];
+  readonly allowImport: readonly string[];
+  readonly concurrency: number;
+  readonly fast: boolean;
+  readonly burst: boolean;
+  /** The one worker of this master that also does what one is enough for. */
+  readonly first: boolean;
+  readonly shutdownTimeoutMs: number;
+  /** -1 quiet, 0 default, 1 to 3: `-v` to `-vvv`. */
+  readonly verbosity: number;
+  readonly logFormat: "text" | "json";
+}
+
+/** From the master to a worker. */
+export type Order =
+  | { readonly order: "start"; readonly config: WorkerConfig }
+  /** Stop reserving, hand back what has not started, end within the timeout. */
+  | { readonly order: "stop" }
+  /** Hand back everything and end now. */
+  | { readonly order: "quit" }
+  /** It may drain for a suspect: no other worker of this master does. */
+  | { readonly order: "drain" };
+
+/** From a worker to the master. */
+export type Report =
+  /** It has its broker and its job thread, and serves. */
+  | { readonly report: "ready" }
+  /** Nothing in flight; in burst mode with the jobs that must be awaited. */
+  | { readonly report: "idle"; readonly waiting: number }
+  | { readonly report: "busy" }
+  /** A job of this worker went to the failed set, or failed in fast mode. */
+  | { readonly report: "failed" }
+  /** It has known of a suspect for 30 s and asks to drain for it. */
+  | { readonly report: "suspect" }
+  /** It ends on purpose and wants a fresh process in its place. */
+  | { readonly report: "replace"; readonly reason: string }
+  /** It can't work at all: one line for the user, and the exit code. */
+  | {
+    readonly report: "fatal";
+    readonly line: string;
+    readonly exitCode: 1 | 2;
+  };
+
+/** An order as a line. */
+export function printOrder(order: Order): string {
+  return JSON.stringify(order) + "\n";
+}
+
+/** Reads a line of stdin. */
+export function parseOrder(line: string): Order {
+  return JSON.parse(line);
+}
+
+/** A report as a line. */
+export function printReport(nonce: string, report: Report): string {
+  return `${nonce}${JSON.stringify(report)}\n`;
+}
+
+/** Reads a line of stderr; nothing if it is not a report. */
+export function parseReport(nonce: string, line: string): Report | undefined {
+  return line.startsWith(nonce)
+    ? JSON.parse(line.slice(nonce.length))
+    : undefined;
+}

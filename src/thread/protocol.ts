@@ -1,0 +1,142 @@
+/**
+ * The messages between a worker's main thread and its job thread. They pass
+ * over a private `MessagePort`, which job code can't reach.
+ *
+ * @module
+ */
+import type { ErrorData } from "../job/outcome.ts";
+
+/** A slot of the claim table: one `Int32` per job of a batch. */
+export const Slot = {
+  /** Not started: whoever swaps it first has the job. */
+  waiting: 0,
+  /** Taken back by the main thread; the job thread must not run it. */
+  taken: 1,
+  /** Claimed by the job thread, which loads its module: not on the ttl. */
+  loading: 2,
+  /** The function was called. */
+  running: 3,
+  /** Over; its outcome is on its way to the main thread. */
+  ended: 4,
+} as const;
+
+/** What job code may import and how much of it runs at once. */
+export interface ThreadOptions {
+  /** Absolute path; job modules lie below it. */
+  readonly root: string;
+  /** Modules named on `mqk run`, as given. */
+  readonly modules: readonly string[];
+  /** URLs under which remote modules are allowed. */
+  readonly allowImport: readonly string[];
+  /** Asynchronous jobs at once. */
+  readonly concurrency: number;
+  /** At most once: a failure is never retried. */
+  readonly fast: boolean;
+}
+
+/** Why the signal of a job aborts. */
+export type AbortReason = "ttl" | "shutdown" | "lease";
+
+/** From the main thread to the job thread. */
+export type ToThread =
+  /** The first message, posted to the Web Worker itself; the port is for all others. */
+  | {
+    readonly kind: "start";
+    readonly options: ThreadOptions;
+    readonly port: MessagePort;
+  }
+  | {
+    readonly kind: "batch";
+    readonly batch: number;
+    readonly messages: readonly string[];
+    /** As many slots as messages, all `waiting`. */
+    readonly slots: SharedArrayBuffer;
+    /** Attempts that must be counted as failed unrun, with this error. */
+    readonly crashed?: ErrorData;
+  }
+  | {
+    readonly kind: "abort";
+    readonly batch: number;
+    readonly index: number;
+    readonly reason: AbortReason;
+  }
+  | { readonly kind: "ping"; readonly ping: number }
+  /** Answer to a `call`. */
+  | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
+  | {
+    readonly kind: "refusal";
+    readonly call: number;
+    readonly error: CallError;
+  }
+  /** Outcomes of a watched producer were stored. */
+  | {
+    readonly kind: "changed";
+    readonly watch: number;
+    readonly numbers?: readonly number[];
+  };
+
+/** From the job thread to the main thread. */
+export type FromThread =
+  | { readonly kind: "ready" }
+  | { readonly kind: "fatal"; readonly error: ErrorData }
+  | {
+    readonly kind: "ended";
+    readonly batch: number;
+    readonly jobs: readonly Ended[];
+  }
+  | { readonly kind: "pong"; readonly ping: number }
+  /** A module could not be loaded: only a new process can try again. */
+  | { readonly kind: "stale"; readonly module: string }
+  /** A line for the log, e.g. a rejection that no job owns. */
+  | { readonly kind: "warning"; readonly text: string }
+  | {
+    readonly kind: "call";
+    readonly call: number;
+    readonly verb: CallVerb;
+    readonly args: readonly unknown[];
+  };
+
+/** The verbs of `JobStore` that job code may use. */
+export type CallVerb = "enqueue" | "results" | "watch" | "unwatch";
+
+/** An error of the library that must arrive as itself on the other side. */
+export interface CallError extends ErrorData {
+  readonly confirmed?: readonly string[];
+  readonly uncertain?: readonly string[];
+}
+
+/**
+ * How an attempt ended, ready to be settled: the job thread has read the
+ * message, so the main thread need not.
+ */
+export type Ended =
+  /** `outcome` is left out if it is not wanted or there is no id. */
+  | {
+    readonly index: number;
+    readonly kind: "done";
+    readonly id?: string;
+    readonly outcome?: string;
+    /** What to print after "Job finished and result is". */
+    readonly shown?: string;
+  }
+  | {
+    readonly index: number;
+    readonly kind: "retry";
+    /** The message with its next attempt. */
+    readonly message: string;
+    readonly delayMs: number;
+    readonly id: string;
+    readonly error: ErrorData;
+  }
+  | {
+    readonly index: number;
+    readonly kind: "failed";
+    readonly entry: string;
+    readonly id?: string;
+    readonly outcome?: string;
+    readonly error: ErrorData;
+  }
+  /** Ended by an abort for shutdown or a lost lease: hand it back uncharged. */
+  | { readonly index: number; readonly kind: "released" }
+  /** Of an unknown version: put back unchanged for 30 s. */
+  | { readonly index: number; readonly kind: "postponed" };
