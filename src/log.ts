@@ -7,9 +7,9 @@
 import { getLogger, type Logger } from "npm:@logtape/logtape@2.4.2";
 
 export {
-  configure,
-  dispose,
+  configureSync,
   type LogRecord,
+  resetSync,
   type Sink,
 } from "npm:@logtape/logtape@2.4.2";
 

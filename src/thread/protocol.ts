@@ -43,6 +43,12 @@ export type ToThread =
   | {
     readonly kind: "start";
     readonly options: ThreadOptions;
+    /**
+     * Two `Float64`: after these moments, by `Date.now()` and by
+     * `performance.timeOrigin + performance.now()`, no job may be claimed.
+     * The main thread moves them, and takes back what has not started.
+     */
+    readonly lease: SharedArrayBuffer;
     readonly port: MessagePort;
   }
   | {

@@ -1,0 +1,260 @@
+/**
+ * One connection to Redis: opened when it is needed, given up when an answer
+ * is late, and opened anew for the next call. What was sent is never sent
+ * again.
+ *
+ * @module
+ */
+import { createClient, ErrorReply } from "npm:@redis/client@6.3.1";
+import { deadline } from "../../time/deadline.ts";
+import { BrokerUnavailableError } from "../broker.ts";
+import { hidePassword } from "../dsn.ts";
+import { isLater, NotSentError, ReplyError } from "./errors.ts";
+
+type Client = ReturnType<typeof newClient>;
+
+/** What the rest of the broker needs of a Redis client. */
+export interface Connection extends AsyncDisposable {
+  /**
+   * Sends one command; commands are sent in the order of the calls.
+   *
+   * @param key A key of the command: on a cluster it says which node.
+   * @throws {ReplyError} If the server answered with an error.
+   * @throws {NotSentError} If it was not sent.
+   * @throws {BrokerUnavailableError} If it is uncertain whether it ran.
+   */
+  call(key: string | undefined, args: readonly string[]): Promise<unknown>;
+  /** Gives the present connection up; the next call opens another. */
+  drop(reason: string): void;
+}
+
+/** How a connection is kept. */
+export interface ConnectionOptions {
+  /** `redis://...` */
+  readonly url: string;
+  /** How long the oldest call may wait for any answer. Default 5 s. */
+  readonly deadlineMs?: number;
+  /** How long opening may take. Default 4 s. */
+  readonly connectMs?: number;
+  /** Whether it keeps the program alive only while a call is pending. */
+  readonly unrefWhenIdle?: boolean;
+  /** Commands to send right after opening; their errors are ignored. */
+  readonly preamble?: readonly (readonly string[])[];
+  /** Asks for tracking, and hears of each key that changed. */
+  readonly onInvalidate?: (key: string | null) => void;
+  /** Called when an open connection is lost. */
+  readonly onLost?: () => void;
+}
+
+const WATCH_EVERY_MS = 250;
+
+/** A connection to one server. */
+export class ServerConnection implements Connection {
+  readonly #options: ConnectionOptions;
+  #client: Client | undefined;
+  #opening: Promise<Client> | undefined;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #pending = 0;
+  #silentTicks = 0;
+  #dropReason: string | undefined;
+  #closed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Opens it now; otherwise the first call does. */
+  async open(): Promise<void> {
+    this.#begin();
+    try {
+      if (this.#client === undefined) await this.#open();
+    } finally {
+      this.#end();
+    }
+  }
+
+  async call(
+    _key: string | undefined,
+    args: readonly string[],
+  ): Promise<unknown> {
+    this.#begin();
+    let sent = false;
+    try {
+      const client = this.#client ?? await this.#open();
+      sent = true;
+      return await client.sendCommand(args as string[]);
+    } catch (error) {
+      throw sent ? this.#translate(error, args[0]) : error;
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** Calls `listener` for each message of `channel`, until the next loss. */
+  async subscribe(
+    channel: string,
+    listener: (text: string) => void,
+  ): Promise<void> {
+    this.#begin();
+    try {
+      const client = this.#client ?? await this.#open();
+      await client.subscribe(channel, listener);
+    } catch (error) {
+      throw this.#translate(error, "SUBSCRIBE");
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** Ends what {@linkcode subscribe} began. */
+  async unsubscribe(channel: string): Promise<void> {
+    this.#begin();
+    try {
+      await this.#client?.unsubscribe(channel);
+    } catch (error) {
+      throw this.#translate(error, "UNSUBSCRIBE");
+    } finally {
+      this.#end();
+    }
+  }
+
+  drop(reason: string): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    this.#dropReason = reason;
+    this.#lost(client);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.drop("it was closed");
+    return Promise.resolve();
+  }
+
+  #open(): Promise<Client> {
+    return this.#opening ??= this.#connect().finally(() => {
+      this.#opening = undefined;
+    });
+  }
+
+  async #connect(): Promise<Client> {
+    if (this.#closed) throw new NotSentError("Cannot use a closed connection");
+    const { url, onInvalidate, preamble = [] } = this.#options;
+    const server = new URL(url).host;
+    const client = newClient(url, onInvalidate !== undefined);
+    try {
+      let lastError: unknown;
+      client.on("error", (error) => {
+        lastError = error;
+        if (this.#client === client) this.#lost(client);
+      });
+      if (onInvalidate !== undefined) {
+        client.on("invalidate", (key) => {
+          onInvalidate(key === null ? null : String(key));
+        });
+      }
+      await deadline(
+        client.connect().catch((error) => {
+          throw error ?? lastError;
+        }),
+        this.#options.connectMs ?? 4000,
+        `connecting to ${server}`,
+      );
+      for (const command of preamble) {
+        client.sendCommand(command as string[]).catch(() => {});
+      }
+    } catch (error) {
+      close(client);
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new NotSentError(
+        `Cannot reach Redis at ${server}: ${hidePassword(reason)}`,
+        {
+          cause: error instanceof ErrorReply
+            ? new ReplyError(error.message, { cause: error })
+            : error,
+        },
+      );
+    }
+    if (this.#closed) {
+      close(client);
+      throw new NotSentError("Cannot use a closed connection");
+    }
+    this.#client = client;
+    this.#dropReason = undefined;
+    this.#silentTicks = 0;
+    this.#watch = setInterval(() => this.#look(), WATCH_EVERY_MS);
+    // A pending call keeps its socket, and so the program, alive by itself.
+    Deno.unrefTimer(this.#watch);
+    return client;
+  }
+
+  /** Counts turns of silence, not time: a blocked program is not a slow server. */
+  #look(): void {
+    if (this.#pending === 0) return;
+    const limitMs = this.#options.deadlineMs ?? 5000;
+    if (++this.#silentTicks * WATCH_EVERY_MS > limitMs) {
+      this.drop(`no answer in ${limitMs} ms`);
+    }
+  }
+
+  #begin(): void {
+    if (this.#pending++ === 0) {
+      this.#silentTicks = 0;
+      if (this.#options.unrefWhenIdle) this.#client?.ref();
+    }
+  }
+
+  #end(): void {
+    this.#silentTicks = 0;
+    if (--this.#pending === 0 && this.#options.unrefWhenIdle) {
+      this.#client?.unref();
+    }
+  }
+
+  #lost(client: Client): void {
+    this.#client = undefined;
+    clearInterval(this.#watch);
+    close(client);
+    if (!this.#closed) this.#options.onLost?.();
+  }
+
+  #translate(error: unknown, command: string): Error {
+    if (error instanceof ErrorReply) {
+      const reply = new ReplyError(error.message, { cause: error });
+      if (isLater(reply)) this.drop(reply.message);
+      return reply;
+    }
+    if (error instanceof BrokerUnavailableError) return error;
+    const reason = this.#dropReason ?? (error as Error).message;
+    return new BrokerUnavailableError(
+      `No answer to ${command}: the connection was lost (${
+        hidePassword(reason)
+      })`,
+      { cause: error },
+    );
+  }
+}
+
+// The return type is what createClient gives for these options.
+// deno-lint-ignore explicit-function-return-type
+function newClient(url: string, tracking: boolean) {
+  return createClient({
+    url,
+    RESP: 3,
+    // We reconnect ourselves: nothing waits unseen, nothing is sent twice.
+    disableOfflineQueue: true,
+    socket: { reconnectStrategy: false },
+    commandOptions: { timeout: undefined },
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+    emitInvalidate: tracking,
+  });
+}
+
+function close(client: Client): void {
+  try {
+    client.destroy();
+  } catch {
+    // It was closed already.
+  }
+}

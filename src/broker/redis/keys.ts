@@ -1,0 +1,107 @@
+/**
+ * The name of every key. All keys of a queue share a hash tag, so that its
+ * scripts run on one node of a cluster.
+ *
+ * @module
+ */
+
+/** The set with the names of all queues that were ever used. */
+export const QUEUES_KEY = "mqk:queues";
+
+/** Jobs of one producer whose outcomes share a hash. */
+const BUCKET_JOBS = 128;
+
+/** The health that a worker publishes. */
+export function workerKey(worker: string): string {
+  return `mqk:worker:${worker}`;
+}
+
+/** The keys of one queue. */
+export class QueueKeys {
+  /** Lists of messages. */
+  readonly ready: string;
+  readonly inbox: string;
+  readonly suspect: string;
+  readonly crashed: string;
+  /** Sorted sets: message and due time, failed entry and its time. */
+  readonly scheduled: string;
+  readonly retry: string;
+  readonly lone: string;
+  readonly failed: string;
+  /** Sorted set: worker and the tick of its last renewal. */
+  readonly workers: string;
+  /** Sorted set: result bucket and its last write. */
+  readonly buckets: string;
+  /** Hash: schema version, tick, batch number, counters. */
+  readonly meta: string;
+  readonly #prefix: string;
+
+  constructor(readonly queue: string) {
+    const prefix = this.#prefix = `mqk:{${queue}}:`;
+    this.ready = prefix + "ready";
+    this.inbox = prefix + "inbox";
+    this.suspect = prefix + "suspect";
+    this.crashed = prefix + "crashed";
+    this.scheduled = prefix + "scheduled";
+    this.retry = prefix + "retry";
+    this.lone = prefix + "lone";
+    this.failed = prefix + "failed";
+    this.workers = prefix + "workers";
+    this.buckets = prefix + "buckets";
+    this.meta = prefix + "meta";
+  }
+
+  /** Hash: token and message of what a worker holds. */
+  held(worker: string): string {
+    return `${this.#prefix}held:${worker}`;
+  }
+
+  /** Hash: number and outcome of up to 128 jobs of one producer. */
+  results(bucket: string): string {
+    return `${this.#prefix}results:${bucket}`;
+  }
+
+  /** String: the job that has this idempotency key. */
+  once(idempotencyKey: string): string {
+    return `${this.#prefix}once:${idempotencyKey}`;
+  }
+
+  /** The channel on which one producer hears of its jobs. */
+  done(producer: string): string {
+    return `${this.#prefix}done:${producer}`;
+  }
+}
+
+/** A job id in its parts. */
+export interface IdParts {
+  readonly producer: string;
+  /** Its number as text: the field in its bucket. */
+  readonly field: string;
+  /** `<producer>.<n div 128>`. */
+  readonly bucket: string;
+}
+
+/** Takes `<producer>.<n>` apart. */
+export function splitId(id: string): IdParts {
+  const dot = id.lastIndexOf(".");
+  const producer = id.slice(0, dot);
+  const field = id.slice(dot + 1);
+  return {
+    producer,
+    field,
+    bucket: producer + "." + Math.floor(Number(field) / BUCKET_JOBS),
+  };
+}
+
+const TYPES: readonly (readonly [RegExp, string])[] = [
+  [/:(ready|inbox|suspect|crashed)$/, "list"],
+  [/:(scheduled|retry|lone|failed|workers|buckets)$/, "zset"],
+  [/:(meta|held:.*|results:.*)$|^mqk:worker:/, "hash"],
+  [/:once:/, "string"],
+  [/^mqk:queues$/, "set"],
+];
+
+/** The type that a key of ours must have, as Redis names it. */
+export function expectedType(key: string): string | undefined {
+  return TYPES.find(([pattern]) => pattern.test(key))?.[1];
+}

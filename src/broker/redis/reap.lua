@@ -1,0 +1,55 @@
+-- One step of the reaper: due jobs move; once a second the tick advances.
+-- KEYS: meta, workers, scheduled, retry, lone, ready, suspect, crashed, inbox,
+--       failed, buckets
+-- ARGV: a tick in ms, ticks of a lease, age of results in ms, age of the
+--       failed set in ms
+-- Returns: advanced (1 or 0), more (1 or 0), suspects and crashed, lapsed
+--       workers, expired result buckets (name, last write, ...)
+-- Errors: WRONGTYPE
+local meta, workers, ready, suspect, inbox = KEYS[1], KEYS[2], KEYS[6], KEYS[7], KEYS[9]
+redis.call('HDEL', meta, '')
+local now = now_ms()
+local state = redis.call('HMGET', meta, 'at', 'tick')
+local at, tick = tonumber(state[1] or nil), tonumber(state[2] or '0')
+local advanced, lapsed, expired = 0, {}, {}
+
+-- A clock that went back counts as one tick too, else all would stand still.
+if not at or now - at >= tonumber(ARGV[1]) or now < at then
+  advanced = 1
+  tick = redis.call('HINCRBY', meta, 'tick', 1)
+  redis.call('HSET', meta, 'at', now)
+  for _ = 1, 1000 do
+    if not redis.call('LMOVE', inbox, ready, 'RIGHT', 'LEFT') then break end
+  end
+  -- Marks of the dead are kept for 60 ticks.
+  redis.call('ZREMRANGEBYSCORE', workers, 59 - tick, -1)
+  redis.call('ZREMRANGEBYSCORE', KEYS[10], '-inf', now - tonumber(ARGV[4]))
+  expired = redis.call('ZRANGEBYSCORE', KEYS[11], '-inf', now - tonumber(ARGV[3]), 'WITHSCORES', 'LIMIT', 0, 100)
+end
+if tick >= tonumber(ARGV[2]) then
+  lapsed = redis.call('ZRANGEBYSCORE', workers, 0, tick - tonumber(ARGV[2]), 'LIMIT', 0, 100)
+end
+
+local more = 0
+local function move(from, to)
+  local moved, bytes, chunk = 0, 0, 50
+  while true do
+    local due = redis.call('ZRANGEBYSCORE', from, '-inf', now, 'LIMIT', 0, chunk)
+    if #due == 0 then return end
+    if moved >= 500 or bytes >= 1048576 then
+      more = 1
+      return
+    end
+    for _, message in ipairs(due) do
+      bytes = bytes + #message
+      if #message > 16384 then chunk = 4 end
+    end
+    redis.call('RPUSH', to, unpack(due))
+    redis.call('ZREMRANGEBYRANK', from, 0, #due - 1)
+    moved = moved + #due
+  end
+end
+move(KEYS[3], ready)
+move(KEYS[4], ready)
+move(KEYS[5], suspect)
+return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired }

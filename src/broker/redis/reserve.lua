@@ -1,0 +1,102 @@
+-- Moves waiting jobs to a worker, and renews its lease in this queue.
+-- KEYS: meta, workers, held, crashed, suspect, inbox, ready, failed
+-- ARGV: worker, limit, bytes, known, idle (1 or 0), longest message,
+--       failed set: most entries
+-- Returns: kind (C, S or R), batch number, suspects left, messages
+-- Errors: FENCED, MISMATCH, WRONGTYPE
+local meta, workers, held, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
+local worker, limit, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local known, longest = tonumber(ARGV[4]), tonumber(ARGV[6])
+
+-- Changes nothing; but Redis checks its memory only before a script's first
+-- write, and this one frees memory, so a full server still drains.
+redis.call('HDEL', meta, '')
+
+local place = redis.call('ZSCORE', workers, worker)
+local holds = redis.call('HLEN', held)
+if place and tonumber(place) < 0 then
+  return redis.error_reply('FENCED the lease has lapsed')
+end
+if not place and (known > 0 or holds > 0) then
+  return redis.error_reply('FENCED the lease has lapsed')
+end
+if holds ~= known then
+  return redis.error_reply('MISMATCH held are ' .. holds .. ', known ' .. known)
+end
+
+local messages, oversized = {}, {}
+local size, read, sources = 0, 0, {}
+
+-- Copies from the head of a list; it is cut only after the copies are stored.
+local function collect(list, most)
+  local left = redis.call('LLEN', list)
+  local from, want = 0, math.min(8, most)
+  while left > 0 and #messages < most and #oversized < 8 do
+    local part = redis.call('LRANGE', list, from, from + math.min(want, left) - 1)
+    for _, message in ipairs(part) do
+      local full = #messages >= most
+      if #message > longest then
+        oversized[#oversized + 1] = message
+      elseif full or (#messages > 0 and size + #message > bytes) then
+        if from > 0 then sources[#sources + 1] = { list, from } end
+        return true
+      else
+        messages[#messages + 1] = message
+        size = size + #message
+      end
+      read = read + #message
+      from = from + 1
+      left = left - 1
+    end
+    local average = math.max(1, read / math.max(1, #messages + #oversized))
+    want = math.max(1, math.min(most - #messages, math.ceil((bytes - size) / average)))
+  end
+  if from > 0 then sources[#sources + 1] = { list, from } end
+end
+
+local kind, mark = 'C', ':c'
+collect(KEYS[4], math.min(limit, 16))
+if #messages == 0 and ARGV[5] == '1' then
+  kind, mark = 'S', ':s'
+  collect(KEYS[5], 1)
+end
+if #messages == 0 then
+  kind, mark = 'R', ''
+  if not collect(KEYS[6], limit) then collect(KEYS[7], limit) end
+end
+
+local tick = redis.call('HGET', meta, 'tick') or '0'
+if #oversized > 0 then redis.call('ZCARD', failed) end
+redis.call('ZADD', workers, tick, worker)
+local batch = 0
+if #sources > 0 then
+  batch = redis.call('HINCRBY', meta, 'batch', 1)
+  for from = 1, #messages, 500 do
+    local fields = {}
+    for i = from, math.min(from + 499, #messages) do
+      fields[#fields + 1] = batch .. ':' .. (i - 1) .. mark
+      fields[#fields + 1] = messages[i]
+    end
+    redis.call('HSET', held, unpack(fields))
+  end
+  for i, message in ipairs(oversized) do
+    local head = string.gsub(string.sub(message, 1, 1024), '[\194-\244][\128-\191]*$', '')
+    redis.call('ZADD', failed, now_ms(), cjson.encode({
+      message = head,
+      error = {
+        name = 'OversizedMessageError',
+        message = 'The message has ' .. #message .. ' bytes; at most ' .. longest .. ' are read',
+      },
+      attempts = 0,
+      cut = true,
+      uid = batch .. ':' .. i,
+    }))
+  end
+  if #oversized > 0 then
+    redis.call('ZREMRANGEBYRANK', failed, 0, -tonumber(ARGV[7]) - 1)
+  end
+  for _, source in ipairs(sources) do
+    redis.call('LTRIM', source[1], source[2], -1)
+  end
+end
+return { kind, batch, redis.call('LLEN', KEYS[5]), messages }

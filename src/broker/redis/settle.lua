@@ -1,0 +1,111 @@
+-- Ends reserved jobs, or, without a worker, stores outcomes of fast mode.
+-- KEYS: meta, workers, held, retry, lone, failed, buckets, result buckets...
+-- ARGV: worker or '', failed set: most entries, its age in ms, then lists that
+--       begin with their number:
+--       tokens: those without outcome, then bucket by bucket, then others;
+--         before them, how many have no outcome
+--       buckets: name, n, n times (field, outcome)
+--       retries: place of its token, 4 or 5 (its key), delay in ms, message
+--       failed: place of its token, entry
+--       events: channel, text
+-- Returns: jobs that were held, results stored in all, their bytes
+-- Errors: FENCED, WRONGTYPE
+local meta, held, failed, buckets = KEYS[1], KEYS[3], KEYS[6], KEYS[7]
+local fast = ARGV[1] == ''
+redis.call('HDEL', meta, '')
+if not fast then
+  local place = redis.call('ZSCORE', KEYS[2], ARGV[1])
+  if not place or tonumber(place) < 0 then
+    return redis.error_reply('FENCED the lease has lapsed')
+  end
+end
+
+-- What was stored can't be taken back, so every type is looked at before.
+redis.call('HLEN', held)
+for i = 4, 7 do redis.call('ZCARD', KEYS[i]) end
+for i = 8, #KEYS do redis.call('HLEN', KEYS[i]) end
+
+local plain, count = tonumber(ARGV[4]), tonumber(ARGV[5])
+local first = 6
+local gone, missing = {}, 0
+for from = 0, count - 1, 1000 do
+  local upto = math.min(from + 999, count - 1)
+  local messages = redis.call('HMGET', held, unpack(ARGV, first + from, first + upto))
+  for i = 1, upto - from + 1 do
+    if not messages[i] then
+      gone[from + i] = true
+      missing = missing + 1
+    end
+  end
+end
+
+local at = first + count
+local function number()
+  at = at + 1
+  return tonumber(ARGV[at - 1])
+end
+local now = now_ms()
+
+local stored, bytes, token = 0, 0, plain
+for b = 1, number() do
+  local bucket, n = ARGV[at], tonumber(ARGV[at + 1])
+  local key = KEYS[7 + b]
+  at = at + 2
+  local size, new = 0, 0
+  if missing == 0 then
+    for i = at + 1, at + 2 * n, 2 do size = size + #ARGV[i] end
+    for from = at, at + 2 * n - 1, 1000 do
+      new = new + redis.call('HSET', key, unpack(ARGV, from, math.min(from + 999, at + 2 * n - 1)))
+    end
+  else
+    for i = 1, n do
+      if not gone[token + i] then
+        local outcome = ARGV[at + 2 * i - 1]
+        new = new + redis.call('HSET', key, ARGV[at + 2 * i - 2], outcome)
+        size = size + #outcome
+      end
+    end
+  end
+  if size > 0 or new > 0 then
+    redis.call('HINCRBY', key, 'bytes', size)
+    redis.call('ZADD', buckets, now, bucket)
+    stored = stored + new
+    bytes = bytes + size
+  end
+  token = token + n
+  at = at + 2 * n
+end
+if stored > 0 then redis.call('HINCRBY', meta, 'results', stored) end
+if bytes > 0 then redis.call('HINCRBY', meta, 'bytes', bytes) end
+
+for _ = 1, number() do
+  if not gone[tonumber(ARGV[at])] then
+    redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], now + tonumber(ARGV[at + 2]), ARGV[at + 3])
+  end
+  at = at + 4
+end
+
+local failures = number()
+for _ = 1, failures do
+  if not gone[tonumber(ARGV[at])] then
+    redis.call('ZADD', failed, now, ARGV[at + 1])
+  end
+  at = at + 2
+end
+if failures > 0 then
+  redis.call('ZREMRANGEBYRANK', failed, 0, -tonumber(ARGV[2]) - 1)
+  redis.call('ZREMRANGEBYSCORE', failed, '-inf', now - tonumber(ARGV[3]))
+end
+
+local removed = 0
+for from = first, first + count - 1, 1000 do
+  removed = removed + redis.call('HDEL', held, unpack(ARGV, from, math.min(from + 999, first + count - 1)))
+end
+if fast or removed > 0 then
+  for _ = 1, number() do
+    redis.call('PUBLISH', ARGV[at], ARGV[at + 1])
+    at = at + 2
+  end
+end
+local sums = redis.call('HMGET', meta, 'results', 'bytes')
+return { removed, tonumber(sums[1] or '0'), tonumber(sums[2] or '0') }

@@ -1,0 +1,228 @@
+import { Command } from "npm:commander@15.1.0";
+import type { Dsn } from "../broker/dsn.ts";
+import type { FailedRecord, Inspector } from "../broker/inspector.ts";
+import { ArgumentError } from "../errors.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  isJobId,
+  type Message,
+} from "../job/message.ts";
+import { decodeFailedEntry, type FailedEntry } from "../job/outcome.ts";
+import { localTime } from "./log.ts";
+import {
+  chosenDsn,
+  dsnOption,
+  queuesOption,
+  type SetExitCode,
+} from "./options.ts";
+import { printError } from "./print_error.ts";
+
+const HELP = `
+An id is the job's, as \`mqk failed list\` prints it.
+
+Exit codes: 0 done; 1 an id is unknown, or a job can't be put back; 2 wrong
+  usage, e.g. neither id nor --all.
+
+Examples:
+  mqk failed list --queue high
+  mqk failed retry --all
+  mqk failed delete 0192a3b4.17`;
+
+interface FailedOptions {
+  readonly redisDsn?: Dsn;
+  readonly queue?: string[];
+  readonly all?: true;
+  readonly json?: true;
+}
+
+/** An entry of a failed set, read as far as it can be. */
+interface FailedJob {
+  readonly record: FailedRecord;
+  readonly entry: FailedEntry;
+  readonly message?: Message;
+  /** The job's id, else what else names the entry. */
+  readonly id: string;
+}
+
+/** `mqk failed`: lists, replays and deletes jobs that used up their attempts. */
+export function failedCommand(setExitCode: SetExitCode): Command {
+  const command = new Command("failed")
+    .description("jobs that used up their attempts: list, retry, delete")
+    .addHelpText("after", HELP);
+  const subcommand = (name: string, description: string) =>
+    command.command(name)
+      .description(description)
+      .argument("[id...]", "ids of jobs")
+      .addOption(dsnOption())
+      .addOption(queuesOption("look in this queue only (default: all)"))
+      .option("--all", "all of them")
+      .option("--json", "print one JSON object a line");
+  subcommand("list", "print failed jobs, oldest first")
+    .action(async (ids: string[], options: FailedOptions) => {
+      setExitCode(await forEach(ids, options, list));
+    });
+  subcommand("retry", "put failed jobs back under their ids, with attempt 1")
+    .action(async (ids: string[], options: FailedOptions) => {
+      checkChoice(ids, options);
+      setExitCode(await forEach(ids, options, retryOnce()));
+    });
+  subcommand("delete", "remove failed jobs for good")
+    .action(async (ids: string[], options: FailedOptions) => {
+      checkChoice(ids, options);
+      setExitCode(await forEach(ids, options, remove));
+    });
+  return command;
+}
+
+function checkChoice(ids: readonly string[], options: FailedOptions): void {
+  if ((ids.length > 0) === (options.all ?? false)) {
+    throw new ArgumentError("Cannot choose the jobs: give ids, or else --all");
+  }
+}
+
+/** Does one thing with one job; `false` if it could not. */
+type Action = (
+  inspector: Inspector,
+  job: FailedJob,
+  options: FailedOptions,
+) => Promise<boolean>;
+
+/** Acts on the chosen jobs, all if none is named; answers with the exit code. */
+async function forEach(
+  ids: readonly string[],
+  options: FailedOptions,
+  action: Action,
+): Promise<number> {
+  const { openInspector } = await import("../broker/open.ts");
+  await using inspector = await openInspector(chosenDsn(options.redisDsn));
+  const missing = new Set(ids);
+  let exitCode = 0;
+  for (const queue of options.queue ?? await inspector.queues()) {
+    for await (const record of inspector.failed(queue)) {
+      const job = readRecord(record);
+      if (ids.length > 0 && !ids.includes(job.id)) continue;
+      missing.delete(job.id);
+      if (!await action(inspector, job, options)) exitCode = 1;
+    }
+  }
+  for (const id of missing) {
+    printError(`No failed job has the id ${id}`);
+    exitCode = 1;
+  }
+  return exitCode;
+}
+
+// deno-lint-ignore require-await
+async function list(
+  _inspector: Inspector,
+  job: FailedJob,
+  options: FailedOptions,
+): Promise<boolean> {
+  console.log(options.json ? jsonLine(job) : textLine(job));
+  return true;
+}
+
+/** Puts each job back once, even if it comes to the failed set again meanwhile. */
+function retryOnce(): Action {
+  const seen = new Set<string>();
+  return (inspector, job, options) => {
+    const key = `${job.record.queue} ${job.id}`;
+    if (seen.has(key)) return Promise.resolve(true);
+    seen.add(key);
+    return retry(inspector, job, options);
+  };
+}
+
+async function retry(
+  inspector: Inspector,
+  job: FailedJob,
+  options: FailedOptions,
+): Promise<boolean> {
+  if (job.entry.cut) {
+    printError(
+      `Cannot retry job ${job.id}: only the beginning of its message is kept`,
+    );
+    return false;
+  }
+  const message = job.message === undefined
+    ? job.entry.message
+    : encodeMessage({ ...job.message, attempt: 1 });
+  const id = isJobId(job.message?.id) ? job.message.id : undefined;
+  const done = await inspector.replay(job.record, message, id);
+  return tell(done, "retry", job, options);
+}
+
+async function remove(
+  inspector: Inspector,
+  job: FailedJob,
+  options: FailedOptions,
+): Promise<boolean> {
+  const done = await inspector.remove(job.record);
+  return tell(done, "delete", job, options);
+}
+
+/** Prints what was done; somebody else may have been faster. */
+function tell(
+  done: boolean,
+  verb: string,
+  { id, record }: FailedJob,
+  options: FailedOptions,
+): boolean {
+  if (!done) {
+    printError(`Cannot ${verb} job ${id}: it is not there any more`);
+  } else if (options.json) {
+    console.log(JSON.stringify({ [verb]: id, queue: record.queue }));
+  } else {
+    console.log(id);
+  }
+  return done;
+}
+
+/** Reads an entry; one that nobody can decode is named by what it has. */
+export function readRecord(record: FailedRecord): FailedJob {
+  let entry: FailedEntry;
+  try {
+    entry = decodeFailedEntry(record.entry);
+  } catch {
+    entry = {
+      message: record.entry,
+      error: { name: "Error", message: "This entry can't be read" },
+      attempts: 0,
+      cut: true,
+    };
+  }
+  let message: Message | undefined;
+  try {
+    if (!entry.cut) message = decodeMessage(entry.message);
+  } catch {
+    // It can be shown and put back as it is.
+  }
+  const id = message?.id ?? message?.uid ?? entry.uid ?? record.key;
+  return { record, entry, message, id };
+}
+
+/** `0192a3b4.17 default 2017-07-11 08:30:23 x.ts#f (4 attempts): Error: no` */
+export function textLine({ id, record, entry, message }: FailedJob): string {
+  const { name, message: text } = entry.error;
+  const attempts = entry.attempts === 1
+    ? "1 attempt"
+    : `${entry.attempts} attempts`;
+  return `${id} ${record.queue} ${localTime(new Date(record.atMs))} ${
+    message?.job ?? "?"
+  } (${attempts}): ${name}: ${text}`.replace(/\p{Cc}+/gu, " ");
+}
+
+/** The same as JSON, with arguments and stack. */
+export function jsonLine({ id, record, entry, message }: FailedJob): string {
+  return JSON.stringify({
+    id,
+    queue: record.queue,
+    time: new Date(record.atMs).toISOString(),
+    job: message?.job,
+    args: message?.args,
+    attempts: entry.attempts,
+    error: entry.error,
+    ...(message === undefined && { message: entry.message }),
+  });
+}

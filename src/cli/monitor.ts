@@ -1,0 +1,113 @@
+import { Command } from "npm:commander@15.1.0";
+import type { Broker, Counts } from "../broker/broker.ts";
+import type { Dsn } from "../broker/dsn.ts";
+import { sleep } from "../time/sleep.ts";
+import { localTime } from "./log.ts";
+import {
+  chosenDsn,
+  dsnOption,
+  queuesOption,
+  seconds,
+  type SetExitCode,
+} from "./options.ts";
+import { printError } from "./print_error.ts";
+
+const HELP = `
+A line is the local time and the jobs that are left in all queues: ready,
+held by workers, or waiting for their next attempt. With --json it is an object
+with all counts of each queue. Ends with exit code 0 when stdout is closed.
+
+Examples:
+  mqk monitor                 2017-07-11 08:30:23,100000
+  mqk monitor --interval 5 --queue high --json`;
+
+interface MonitorOptions {
+  readonly redisDsn?: Dsn;
+  readonly interval: number;
+  readonly queue?: string[];
+  readonly json?: true;
+}
+
+/** `mqk monitor`: prints how many jobs are left, once per interval. */
+export function monitorCommand(setExitCode: SetExitCode): Command {
+  return new Command("monitor")
+    .description("print how many jobs are left, once per interval")
+    .addOption(dsnOption())
+    .option(
+      "--interval <seconds>",
+      "time between two lines",
+      seconds(0.01, 86_400),
+      1,
+    )
+    .addOption(queuesOption("count this queue only (default: all)"))
+    .option("--json", "print all counts of each queue")
+    .addHelpText("after", HELP)
+    .action(async (options: MonitorOptions) => {
+      setExitCode(await monitor(options));
+    });
+}
+
+async function monitor(options: MonitorOptions): Promise<number> {
+  const { openBroker } = await import("../broker/open.ts");
+  await using broker = await openBroker(chosenDsn(options.redisDsn));
+  const intervalMs = options.interval * 1000;
+  let first = true;
+  for (let next = performance.now();; next += intervalMs) {
+    // After a sleep of the machine the missed lines are not printed.
+    next = Math.max(next, performance.now() - intervalMs);
+    await sleep(Math.max(0, next - performance.now()));
+    let line: string;
+    try {
+      line = await look(broker, options);
+    } catch (error) {
+      if (first || !(error instanceof Error)) throw error;
+      printError(`Cannot count now: ${error.message}`);
+      continue;
+    }
+    first = false;
+    if (!await print(line)) return 0;
+  }
+}
+
+async function look(broker: Broker, options: MonitorOptions): Promise<string> {
+  const queues = options.queue ?? await broker.queues();
+  const counts = await broker.counts(queues);
+  return options.json
+    ? jsonLine(new Date(), queues, counts)
+    : textLine(new Date(), counts);
+}
+
+/** `2017-07-11 08:30:23,100000`: local time, and the jobs that are left. */
+export function textLine(time: Date, counts: readonly Counts[]): string {
+  let left = 0;
+  for (const { ready, suspect, crashed, held, retry } of counts) {
+    left += ready + suspect + crashed + held + retry;
+  }
+  return `${localTime(time)},${left}`;
+}
+
+/** The same as JSON, with all counts of each queue. */
+export function jsonLine(
+  time: Date,
+  queues: readonly string[],
+  counts: readonly Counts[],
+): string {
+  return JSON.stringify({
+    time: time.toISOString(),
+    queues: Object.fromEntries(queues.map((name, i) => [name, counts[i]])),
+  });
+}
+
+/** Prints a line; `false` if nobody reads stdout any more. */
+async function print(line: string): Promise<boolean> {
+  let bytes = new TextEncoder().encode(line + "\n");
+  try {
+    while (bytes.length > 0) {
+      bytes = bytes.subarray(await Deno.stdout.write(bytes));
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { InvalidArgumentError, Option } from "npm:commander@15.1.0";
+import { defaultDsn, type Dsn, findRoot, parseDsn } from "../broker/dsn.ts";
+import { ArgumentError } from "../errors.ts";
+import { checkQueueName } from "../job/policy.ts";
+
+/** A command says with which exit code the program ends. */
+export type SetExitCode = (exitCode: number) => void;
+
+/** `-s`: where the queues are. */
+export function dsnOption(): Option {
+  return new Option(
+    "-s, --redis-dsn <dsn>",
+    "where the queues are: redis://, rediss:// or sqlite:PATH\n" +
+      "(default: MQK_DSN, else .mqk/queue.sqlite in the root)",
+  ).argParser((text) => parseDsn(text));
+}
+
+/** The broker that `-s` names, else the default one. */
+export function chosenDsn(dsn: Dsn | undefined, root?: string): Dsn {
+  return dsn ?? defaultDsn(root);
+}
+
+/**
+ * The folder that `--root` names, else the default one.
+ *
+ * @throws {ArgumentError} If it is not a folder.
+ */
+export function chosenRoot(root: string | undefined): string {
+  if (root === undefined) return findRoot();
+  const folder = resolve(root);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new ArgumentError(`Cannot use root ${folder}: no such folder`);
+  }
+  return folder;
+}
+
+/** `--queue` once. */
+export function queueOption(description: string): Option {
+  return new Option("--queue <name>", description).argParser(queueName);
+}
+
+/** `--queue`, repeatable. */
+export function queuesOption(description: string): Option {
+  return new Option("--queue <name>", `${description}; repeatable`)
+    .argParser((text, before: string[] | undefined) => [
+      ...(before ?? []).filter((name) => name !== text),
+      queueName(text),
+    ]);
+}
+
+/** Reads a whole number from `min` to `max`. */
+export function wholeNumber(
+  min: number,
+  max: number,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[0-9]+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(
+        `It must be a whole number from ${min} to ${max}.`,
+      );
+    }
+    return value;
+  };
+}
+
+/** Reads a number of seconds from `min` to `max`, fractions allowed. */
+export function seconds(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[0-9]*\.?[0-9]+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(
+        `It must be a number of seconds from ${min} to ${max}.`,
+      );
+    }
+    return value;
+  };
+}
+
+/** Reads the URL of `--allow-import`, repeatable. */
+export function importUrls(text: string, before: string[] = []): string[] {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidArgumentError("It must be an https: URL.");
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new InvalidArgumentError("It must not hold a user or password.");
+  }
+  return [...before, text];
+}
+
+function queueName(text: string): string {
+  checkQueueName(text);
+  return text;
+}

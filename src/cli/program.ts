@@ -1,0 +1,67 @@
+import { Command, CommanderError } from "npm:commander@15.1.0";
+import denoJson from "../../deno.json" with { type: "json" };
+import { ArgumentError } from "../errors.ts";
+import { failedCommand } from "./failed.ts";
+import { invokeCommand } from "./invoke.ts";
+import { monitorCommand } from "./monitor.ts";
+import type { SetExitCode } from "./options.ts";
+import { printError } from "./print_error.ts";
+import { runCommand } from "./run.ts";
+
+const EXAMPLES = `
+Examples:
+  mqk run                                  work on jobs of this folder
+  mqk invoke mqk:calculator#sum 1 2 --wait  send a job and print its result
+  mqk invoke ./jobs/mail.ts#send '{"to":"a@example.com"}'
+  mqk monitor                              how many jobs are left
+  mqk failed list                          jobs that used up their attempts
+
+Exit codes: 0 done; 1 it could not be done, or a job failed; 2 wrong usage.`;
+
+/**
+ * Runs the program with these arguments; resolves with its exit code. A known
+ * error is one line on stderr.
+ */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  try {
+    const mqk = program((code) => exitCode = code);
+    if (args[0] === "work") {
+      const { workCommand } = await import("./work.ts");
+      mqk.addCommand(workCommand(), { hidden: true });
+    }
+    await mqk.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) {
+      printError((error as Error).message ?? String(error));
+      return error instanceof ArgumentError ? 2 : 1;
+    }
+    return error.exitCode === 0 ? 0 : 2;
+  }
+}
+
+function program(setExitCode: SetExitCode): Command {
+  const program = new Command("mqk")
+    .description("background jobs as simple as a function call")
+    .version(denoJson.version, "--version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .addHelpText("after", EXAMPLES)
+    .enablePositionalOptions();
+  const commands = [
+    runCommand(setExitCode),
+    invokeCommand(setExitCode),
+    monitorCommand(setExitCode),
+    failedCommand(setExitCode),
+  ];
+  for (const command of commands) program.addCommand(command);
+  for (const command of withSubcommands(program)) {
+    command.exitOverride().configureOutput({ outputError: printError });
+  }
+  return program;
+}
+
+function* withSubcommands(command: Command): Generator<Command> {
+  yield command;
+  for (const child of command.commands) yield* withSubcommands(child);
+}

@@ -1,0 +1,72 @@
+import type { Batch, Broker } from "../broker/broker.ts";
+import type { Flight } from "./flight.ts";
+import type { Ending, Holdings } from "./holdings.ts";
+
+/**
+ * Fast mode: a job leaves the queue when it is taken, so nothing is held,
+ * nothing is fenced, and what is lost with this process is lost.
+ */
+export class FastHoldings implements Holdings {
+  readonly queue: string;
+  readonly held = 0;
+  readonly unanswered = false;
+  readonly #broker: Broker;
+
+  /** Over one queue of a broker. */
+  constructor(broker: Broker, queue: string) {
+    this.#broker = broker;
+    this.queue = queue;
+  }
+
+  async reserve(
+    { limit, bytes }: { limit: number; bytes: number },
+    adopt: (batch: Batch) => Flight,
+  ): Promise<{ flight?: Flight; suspects: number }> {
+    const messages = await this.#broker.take(this.queue, limit, bytes);
+    if (messages.length === 0) return { suspects: 0 };
+    const tokens = messages.map((_, index) => String(index));
+    return {
+      flight: adopt({ kind: "ready", tokens, messages, suspects: 0 }),
+      suspects: 0,
+    };
+  }
+
+  async settle(endings: readonly Ending[]): Promise<void> {
+    const outcomes: { id: string; outcome: string }[] = [];
+    const again: { message: string; delayMs: number }[] = [];
+    for (const { settlement } of endings) {
+      if (settlement.kind === "retry") again.push(settlement);
+      else if (
+        settlement.id !== undefined && settlement.outcome !== undefined
+      ) {
+        outcomes.push({ id: settlement.id, outcome: settlement.outcome });
+      }
+    }
+    if (outcomes.length > 0) await this.#broker.record(this.queue, outcomes);
+    if (again.length > 0) await this.#enqueue(again);
+  }
+
+  /** What has not started goes to the end of its queue. */
+  async release(flight: Flight, indices: readonly number[]): Promise<void> {
+    const sent = indices.filter((index) => flight.leave(index));
+    for (const index of sent) flight.gone(index);
+    await this.#enqueue(
+      sent.map((index) => ({ message: flight.messages[index] })),
+    );
+  }
+
+  begin(_flight: Flight): Promise<void> {
+    return Promise.resolve();
+  }
+
+  disagree(): void {}
+
+  async #enqueue(
+    jobs: readonly { message: string; delayMs?: number }[],
+  ): Promise<void> {
+    if (jobs.length === 0) return;
+    await this.#broker.enqueue(
+      jobs.map((job) => ({ id: "fast.0", queue: this.queue, ...job })),
+    );
+  }
+}

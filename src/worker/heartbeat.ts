@@ -1,0 +1,86 @@
+import {
+  type Broker,
+  FencedError,
+  SCHEMA_VERSION,
+  SchemaError,
+} from "../broker/broker.ts";
+import { brokerLog } from "../log.ts";
+import { sleep } from "../time/sleep.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Lease } from "./lease.ts";
+import type { Reaper } from "./reaper.ts";
+
+const EVERY_MS = 1_000;
+const REPORT_EVERY_BEATS = 10;
+
+/** What the heartbeat needs of its worker. */
+export interface HeartbeatParts {
+  readonly broker: Broker;
+  readonly worker: string;
+  readonly holdings: ReadonlyMap<string, Holdings>;
+  readonly lease: Lease;
+  readonly reaper: Reaper;
+  /** What is published about this worker. */
+  health(): Record<string, string>;
+  fenced(error: FencedError): void;
+  /** A later version of the program has changed the store. */
+  outdated(error: SchemaError): void;
+}
+
+/**
+ * Once a second, also while busy: renews the lease, then reaps. In this order,
+ * so that of workers that all slept, each renews before it counts the others.
+ */
+export class Heartbeat {
+  readonly #parts: HeartbeatParts;
+
+  /** Starts with {@linkcode run}. */
+  constructor(parts: HeartbeatParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs until `ending` aborts. */
+  async run(ending: AbortSignal): Promise<void> {
+    for (let beat = 0; !ending.aborted; beat++) {
+      const startedMs = performance.now();
+      try {
+        await this.#renew();
+        await this.#parts.reaper.step(ending);
+        if (beat % REPORT_EVERY_BEATS === 0) {
+          await this.#parts.broker.report(
+            this.#parts.worker,
+            this.#parts.health(),
+          );
+        }
+      } catch (error) {
+        if (error instanceof FencedError) this.#parts.fenced(error);
+        else if (error instanceof SchemaError) this.#parts.outdated(error);
+        else brokerLog.debug("heartbeat: {error}", { error });
+      }
+      const tookMs = performance.now() - startedMs;
+      await sleep(Math.max(50, EVERY_MS - tookMs), ending);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { broker, worker, holdings, lease } = this.#parts;
+    const busy = [...holdings.values()].filter(({ held }) => held > 0);
+    if (busy.length === 0) return lease.idle();
+    const moment = lease.moment();
+    const before = busy.map((queue) => queue.unanswered ? -1 : queue.held);
+    const renewals = await broker.renew(worker, busy.map(({ queue }) => queue));
+    lease.renewed(moment);
+    renewals.forEach(({ held, schema }, index) => {
+      const queue = busy[index];
+      if (schema > SCHEMA_VERSION) {
+        throw new SchemaError(
+          `Cannot serve queue ${queue.queue}: it has schema version ` +
+            `${schema}, this program writes ${SCHEMA_VERSION}`,
+        );
+      }
+      // Only if no command can have changed it in between.
+      const quiet = !queue.unanswered && queue.held === before[index];
+      if (quiet && held !== before[index]) queue.disagree();
+    });
+  }
+}

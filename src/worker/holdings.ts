@@ -1,0 +1,217 @@
+import {
+  type Batch,
+  type Broker,
+  BrokerUnavailableError,
+  FencedError,
+  MismatchError,
+  type Settlement,
+} from "../broker/broker.ts";
+import { brokerLog } from "../log.ts";
+import { backoffMs } from "../time/backoff.ts";
+import { Notice } from "../time/notice.ts";
+import { sleep } from "../time/sleep.ts";
+import type { Flight } from "./flight.ts";
+
+/** One job of a flight and how it ends. */
+export interface Ending {
+  readonly flight: Flight;
+  readonly index: number;
+  readonly settlement: Settlement;
+}
+
+/** A line a minute says that the broker is away. */
+const COMPLAIN_EVERY_MS = 60_000;
+
+/** What a worker has of one queue, and the commands that change it. */
+export interface Holdings {
+  readonly queue: string;
+  /** Jobs that the broker holds for this worker. */
+  readonly held: number;
+  /** Commands were sent that are not answered. */
+  readonly unanswered: boolean;
+  /**
+   * Moves waiting jobs to this worker; `adopt` makes a flight of the batch
+   * before another command is sent.
+   */
+  reserve(
+    request: { limit: number; bytes: number; idle: boolean },
+    adopt: (batch: Batch) => Flight,
+  ): Promise<{ flight?: Flight; suspects: number }>;
+  /** Ends jobs; resolves when the broker has answered. */
+  settle(endings: readonly Ending[]): Promise<void>;
+  /** Hands jobs back; resolves when the broker has answered. */
+  release(flight: Flight, indices: readonly number[]): Promise<void>;
+  /** Says that a suspect is about to start. */
+  begin(flight: Flight): Promise<void>;
+  /** The broker disagrees on how much is held: agree before the next reserve. */
+  disagree(): void;
+}
+
+/**
+ * What this worker holds in one queue, by its own account, and the commands
+ * that change it.
+ *
+ * A settle, release or begin whose answer is in doubt is repeated, with the
+ * same tokens, until it is answered or fenced. After any doubt the two sides
+ * are made to agree before anything is reserved again.
+ */
+export class LeasedHoldings implements Holdings {
+  readonly queue: string;
+  readonly #broker: Broker;
+  readonly #worker: string;
+  readonly #ending: AbortSignal;
+  readonly #flights = new Set<Flight>();
+  readonly #answered = new Notice();
+  #doubt = false;
+  #repeating = 0;
+  #complainedAtMs = -Infinity;
+
+  /** @param ending Aborts when the process ends and nothing is repeated any more. */
+  constructor(
+    broker: Broker,
+    worker: string,
+    queue: string,
+    ending: AbortSignal,
+  ) {
+    this.#broker = broker;
+    this.#worker = worker;
+    this.queue = queue;
+    this.#ending = ending;
+  }
+
+  get held(): number {
+    let held = 0;
+    for (const flight of this.#flights) held += flight.unsettled;
+    return held;
+  }
+
+  get unanswered(): boolean {
+    for (const flight of this.#flights) if (flight.leaving > 0) return true;
+    return this.#repeating > 0;
+  }
+
+  async reserve(
+    request: { limit: number; bytes: number; idle: boolean },
+    adopt: (batch: Batch) => Flight,
+  ): Promise<{ flight?: Flight; suspects: number }> {
+    if (this.#doubt) await this.#reconcile();
+    let known = 0;
+    for (const flight of this.#flights) {
+      known += flight.unsettled - flight.leaving;
+    }
+    try {
+      const batch = await this.#broker.reserve(this.#worker, this.queue, {
+        ...request,
+        known,
+      });
+      if (batch.tokens.length === 0) return { suspects: batch.suspects };
+      const flight = adopt(batch);
+      this.#flights.add(flight);
+      return { flight, suspects: batch.suspects };
+    } catch (error) {
+      if (
+        error instanceof BrokerUnavailableError ||
+        error instanceof MismatchError
+      ) this.#doubt = true;
+      throw error;
+    }
+  }
+
+  async settle(endings: readonly Ending[]): Promise<void> {
+    const sent = endings.filter(({ flight, index }) => flight.leave(index));
+    if (sent.length === 0) return;
+    const settlements = sent.map(({ settlement }) => settlement);
+    const settled = await this.#untilAnswered(
+      () => this.#broker.settle(this.#worker, this.queue, settlements),
+    );
+    if (settled < sent.length) {
+      brokerLog.debug("{count} of {all} jobs were not held any more", {
+        count: sent.length - settled,
+        all: sent.length,
+      });
+    }
+    for (const { flight, index } of sent) this.#gone(flight, index);
+  }
+
+  async release(flight: Flight, indices: readonly number[]): Promise<void> {
+    const sent = indices.filter((index) => flight.leave(index));
+    if (sent.length === 0) return;
+    const tokens = sent.map((index) => flight.tokens[index]);
+    await this.#untilAnswered(
+      () => this.#broker.release(this.#worker, this.queue, tokens),
+    );
+    for (const index of sent) this.#gone(flight, index);
+  }
+
+  async begin(flight: Flight): Promise<void> {
+    flight.tokens[0] = await this.#untilAnswered(
+      () => this.#broker.begin(this.#worker, this.queue, flight.tokens[0]),
+    );
+  }
+
+  disagree(): void {
+    this.#doubt = true;
+  }
+
+  /** Makes both sides agree. */
+  async #reconcile(): Promise<void> {
+    // What is being repeated is still held, or it is not: known soon.
+    await this.#answered.until(() => this.#repeating === 0);
+    const tokens: string[] = [];
+    for (const flight of this.#flights) tokens.push(...flight.heldTokens());
+    const gone = new Set(
+      await this.#broker.reconcile(this.#worker, this.queue, tokens),
+    );
+    this.#doubt = false;
+    if (gone.size === 0) return;
+    for (const flight of this.#flights) {
+      flight.tokens.forEach((token, index) => {
+        if (!gone.has(token) || !flight.holds(index)) return;
+        flight.takeBackOne(index);
+        this.#gone(flight, index);
+      });
+    }
+  }
+
+  async #untilAnswered<T>(command: () => Promise<T>): Promise<T> {
+    for (let tries = 0;; tries++) {
+      try {
+        const answer = await command();
+        if (tries > 0) this.#repeated();
+        return answer;
+      } catch (error) {
+        if (error instanceof FencedError || this.#ending.aborted) {
+          if (tries > 0) this.#repeated();
+          throw error;
+        }
+        if (tries === 0) this.#repeating++;
+        this.#doubt = true;
+        this.#complain(error as Error);
+        const later = error instanceof BrokerUnavailableError
+          ? backoffMs(tries, { minMs: 50, maxMs: 2_000 })
+          : 1_000;
+        await sleep(later, this.#ending);
+      }
+    }
+  }
+
+  #repeated(): void {
+    this.#repeating--;
+    this.#answered.give();
+  }
+
+  #gone(flight: Flight, index: number): void {
+    flight.gone(index);
+    if (flight.unsettled === 0) this.#flights.delete(flight);
+  }
+
+  #complain(error: Error): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#complainedAtMs < COMPLAIN_EVERY_MS) return;
+    this.#complainedAtMs = nowMs;
+    brokerLog.warn("Cannot settle jobs of queue {queue}, trying on: {error}", {
+      queue: this.queue,
+      error: error.message,
+    });
+  }
+}

@@ -1,0 +1,322 @@
+import type { Batch, Broker } from "../broker/broker.ts";
+import { jobLog } from "../log.ts";
+import type { WorkerConfig } from "../master/orders.ts";
+import type { Ended } from "../thread/protocol.ts";
+import type { Notice } from "../time/notice.ts";
+import { sleep } from "../time/sleep.ts";
+import { FastHoldings } from "./fast_holdings.ts";
+import { Flight } from "./flight.ts";
+import { type Ending, type Holdings, LeasedHoldings } from "./holdings.ts";
+import type { JobLog } from "./job_log.ts";
+import type { JobThread } from "./job_thread.ts";
+import type { Lease } from "./lease.ts";
+import { logEnded, settleCrashed, settlementOf } from "./outcomes.ts";
+import { Prefetch } from "./prefetch.ts";
+import { Settler } from "./settler.ts";
+import { chargeOverrun, type Overrun, TtlWatch } from "./ttl.ts";
+
+/** How often the claim table is looked at while jobs are in flight. */
+const LOOK_EVERY_MS = 50;
+/** Jobs that wait behind one that does not move are taken back after this. */
+const TAKE_BACK_MS = 100;
+
+/** What the jobs in flight need of their worker. */
+export interface InFlightParts {
+  readonly config: WorkerConfig;
+  readonly broker: Broker;
+  readonly thread: JobThread;
+  readonly lease: Lease;
+  readonly log: JobLog;
+  /** Given after every change. */
+  readonly changed: Notice;
+  /** Aborts when nothing may start any more. */
+  readonly stopping: AbortSignal;
+  /** Aborts when the process ends, and no command is repeated any more. */
+  readonly ending: AbortSignal;
+  /** A job went to the failed set. */
+  failed(): void;
+  /** A job ignores that its ttl is over, its thread is alive. */
+  lingers(): void;
+  /** A job past its ttl blocks the thread. */
+  silent(): void;
+  /** A settle or release was given up. */
+  givenUp(error: unknown): void;
+  /** Called at each look. */
+  looked(nowMs: number): void;
+}
+
+/**
+ * The jobs between reserve and settle: hands batches to the job thread,
+ * watches them, takes back what waits too long, and settles what ended.
+ */
+export class InFlightJobs {
+  readonly holdings: ReadonlyMap<string, Holdings>;
+  readonly prefetch: Prefetch;
+  readonly #parts: InFlightParts;
+  readonly #flights = new Map<number, Flight>();
+  readonly #settlers = new Map<string, Settler>();
+  readonly #ttl: TtlWatch;
+  #batches = 0;
+  #beginning = 0;
+  #done = 0;
+  #looking: ReturnType<typeof setInterval> | undefined;
+  #moved = { count: -1, atMs: 0 };
+
+  /** Nothing is in flight yet. */
+  constructor(parts: InFlightParts) {
+    const { config, broker, thread } = this.#parts = parts;
+    this.prefetch = new Prefetch(config.concurrency);
+    const holdings = new Map<string, Holdings>();
+    for (const queue of config.queues) {
+      const own = config.fast
+        ? new FastHoldings(broker, queue)
+        : new LeasedHoldings(broker, config.name, queue, parts.ending);
+      holdings.set(queue, own);
+      this.#settlers.set(queue, new Settler(own, parts.givenUp));
+    }
+    this.holdings = holdings;
+    this.#ttl = new TtlWatch({
+      overran: (overrun) => this.#overran(overrun),
+      answered: (ping) => thread.answered(ping),
+      lingers: parts.lingers,
+      silent: (overruns) => this.#silent(overruns),
+    });
+  }
+
+  /** Jobs that are done, since the start. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** What the job thread has at this moment. */
+  count(): { waiting: number; started: number } {
+    let waiting = 0;
+    let unended = this.#beginning;
+    for (const flight of this.#flights.values()) {
+      waiting += flight.count().waiting;
+      unended += flight.unended;
+    }
+    return { waiting, started: unended - waiting };
+  }
+
+  /** A suspect is in flight: nothing may run beside it. */
+  get runsAlone(): boolean {
+    if (this.#beginning > 0) return true;
+    for (const { kind } of this.#flights.values()) {
+      if (kind === "suspect") return true;
+    }
+    return false;
+  }
+
+  /** Nothing is in flight, and all that was is settled. */
+  get isIdle(): boolean {
+    if (this.#flights.size > 0 || this.#beginning > 0) return false;
+    for (const { held } of this.holdings.values()) if (held > 0) return false;
+    return true;
+  }
+
+  /** Nothing runs but jobs that ignore that their ttl is over. */
+  get isDrained(): boolean {
+    const { waiting, started } = this.count();
+    return waiting === 0 && started <= this.#ttl.lingering;
+  }
+
+  /** Makes a flight of a batch that was just reserved. */
+  adopt(queue: string, batch: Batch): Flight {
+    return new Flight(++this.#batches, queue, batch, performance.now());
+  }
+
+  /** Takes care of a flight. */
+  async accept(flight: Flight): Promise<void> {
+    if (this.#parts.config.verbosity >= 2) {
+      jobLog.debug("Reserved from queue {queue} as {kind}: {tokens}", {
+        queue: flight.queue,
+        kind: flight.kind,
+        tokens: flight.tokens.join(" "),
+      });
+    }
+    if (flight.kind === "crashed") return this.#settleCrashed(flight);
+    if (flight.kind === "suspect") {
+      // Nobody may hand it back while its token changes.
+      this.#beginning++;
+      try {
+        await this.holdings.get(flight.queue)!.begin(flight);
+      } finally {
+        this.#beginning--;
+      }
+    }
+    this.#flights.set(flight.number, flight);
+    if (this.#parts.stopping.aborted) return this.takeBack();
+    this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#parts.thread.dispatch(flight);
+  }
+
+  /** The job thread says how jobs ended. */
+  ended(batch: number, jobs: readonly Ended[]): void {
+    const flight = this.#flights.get(batch);
+    if (flight === undefined) return;
+    const endings: Ending[] = [];
+    for (const ended of jobs) {
+      if (!flight.ended(ended.index)) continue;
+      const settlement = settlementOf(flight, ended);
+      if (settlement === undefined) {
+        this.#release(flight, [ended.index]);
+        continue;
+      }
+      if (ended.kind === "done") this.#done++;
+      else if (ended.kind === "failed") this.#parts.failed();
+      endings.push({ flight, index: ended.index, settlement });
+      logEnded(this.#parts.log, flight, ended);
+    }
+    if (this.#parts.config.verbosity >= 2) {
+      jobLog.debug("Ended of queue {queue}: {tokens}", {
+        queue: flight.queue,
+        tokens: jobs.map(({ index, kind }) => `${flight.tokens[index]} ${kind}`)
+          .join(", "),
+      });
+    }
+    this.#settlers.get(flight.queue)!.add(endings);
+    this.prefetch.jobEnded();
+    this.#forget(flight);
+    this.#parts.changed.give();
+  }
+
+  /** Wins all jobs that have not started, and hands them back. */
+  takeBack(): void {
+    let count = 0;
+    for (const flight of this.#flights.values()) {
+      const indices = flight.takeBack();
+      if (indices.length === 0) continue;
+      count += indices.length;
+      this.#release(flight, indices);
+      this.#forget(flight);
+    }
+    if (count === 0) return;
+    this.prefetch.takenBack();
+    jobLog.debug("Took back {count} jobs that had not started", { count });
+  }
+
+  /** Wins all jobs that have not started; the broker is not told. */
+  freeze(): void {
+    for (const flight of this.#flights.values()) flight.takeBack();
+  }
+
+  /** Aborts the signals of all jobs that run. */
+  abort(reason: "shutdown" | "lease"): void {
+    for (const flight of this.#flights.values()) {
+      for (const index of flight.started()) {
+        this.#parts.thread.abort(flight, index, reason);
+      }
+    }
+  }
+
+  /** Hands back what runs; its process ends in a moment. */
+  handBack(): void {
+    for (const flight of this.#flights.values()) {
+      const indices = flight.started().filter((index) =>
+        !this.#ttl.isOverrun(flight, index) && flight.ended(index)
+      );
+      this.#release(flight, indices);
+    }
+  }
+
+  /** Charges what is past its ttl; then all that ended is with the broker. */
+  async settled(): Promise<void> {
+    this.#charge(this.#ttl.overruns());
+    await this.flush();
+    while (this.#unanswered()) await sleep(5);
+  }
+
+  /** All outcomes that are known are with the broker. */
+  async flush(): Promise<void> {
+    for (const settler of this.#settlers.values()) await settler.flush();
+  }
+
+  #unanswered(): boolean {
+    for (const { unanswered } of this.holdings.values()) {
+      if (unanswered) return true;
+    }
+    return false;
+  }
+
+  #settleCrashed(flight: Flight): void {
+    const { log, failed } = this.#parts;
+    const endings = flight.messages.map((_, index) => {
+      flight.ended(index);
+      const settlement = settleCrashed(flight, index);
+      const left = settlement.kind === "retry";
+      if (!left) failed();
+      log.failed(
+        settlement.token,
+        "the worker died while running only this job",
+        left ? "it is tried again, alone" : "it has used up its attempts",
+      );
+      return { flight, index, settlement };
+    });
+    this.#settlers.get(flight.queue)!.add(endings);
+  }
+
+  #forget(flight: Flight): void {
+    if (flight.unended > 0 || !this.#flights.delete(flight.number)) return;
+    this.prefetch.batchEnded(performance.now() - flight.dispatchedAtMs);
+    if (this.#flights.size > 0) return;
+    clearInterval(this.#looking);
+    this.#looking = undefined;
+  }
+
+  /** One look at what runs: take back what waits too long, and the ttl. */
+  #look(): void {
+    const nowMs = performance.now();
+    let waiting = 0;
+    // Grows with every batch, every start and every end.
+    let moved = this.#batches + this.#done;
+    for (const flight of this.#flights.values()) {
+      const count = flight.count();
+      waiting += count.waiting;
+      moved += count.moved;
+    }
+    if (moved !== this.#moved.count) {
+      this.#moved = { count: moved, atMs: nowMs };
+    }
+    const stuck = nowMs - this.#moved.atMs >= TAKE_BACK_MS;
+    if (waiting > 0 && (stuck || this.#parts.lease.inDoubt)) this.takeBack();
+    this.#ttl.look(this.#flights.values(), nowMs);
+    this.#parts.looked(nowMs);
+    this.#parts.changed.give();
+  }
+
+  #release(flight: Flight, indices: readonly number[]): void {
+    this.holdings.get(flight.queue)!.release(flight, indices)
+      .catch(this.#parts.givenUp);
+  }
+
+  #overran({ flight, index, message }: Overrun): number {
+    const { log, thread } = this.#parts;
+    log.timedOut(message.id ?? flight.tokens[index], message.ttl);
+    thread.abort(flight, index, "ttl");
+    return thread.ping();
+  }
+
+  #silent(overruns: readonly Overrun[]): void {
+    this.takeBack();
+    let started = 0;
+    for (const flight of this.#flights.values()) {
+      started += flight.started().length;
+    }
+    // With others beside it nobody knows which of them blocks the thread:
+    // they stay held, are recovered as suspects, and run again, each alone.
+    if (started === 1) this.#charge(overruns);
+    this.#parts.silent();
+  }
+
+  #charge(overruns: readonly Overrun[]): void {
+    for (const overrun of overruns) {
+      const { flight, index } = overrun;
+      if (!flight.ended(index)) continue;
+      const failed = chargeOverrun(overrun, this.#parts.config.fast);
+      if (failed.kind === "failed") this.#parts.failed();
+      const settlement = { token: flight.tokens[index], ...failed };
+      this.#settlers.get(flight.queue)!.add([{ flight, index, settlement }]);
+    }
+  }
+}

@@ -1,0 +1,211 @@
+import {
+  type Broker,
+  BrokerUnavailableError,
+  FencedError,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_JOBS,
+  MismatchError,
+  SchemaError,
+  WrongTypeError,
+} from "../broker/broker.ts";
+import type { Batch } from "../broker/broker.ts";
+import { brokerLog } from "../log.ts";
+import { backoffMs } from "../time/backoff.ts";
+import { Notice } from "../time/notice.ts";
+import { sleep } from "../time/sleep.ts";
+import type { Flight } from "./flight.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Lease } from "./lease.ts";
+import type { InFlight, Prefetch } from "./prefetch.ts";
+import type { SuspectPolicy } from "./suspects.ts";
+
+/** A line a minute says that nothing can be reserved. */
+const COMPLAIN_EVERY_MS = 60_000;
+/** With more queues, only those are asked that a wake-up named. */
+const ASK_ALL_QUEUES = 8;
+
+/** What the intake needs of its worker. */
+export interface IntakeParts {
+  readonly broker: Broker;
+  readonly queues: readonly string[];
+  readonly holdings: ReadonlyMap<string, Holdings>;
+  readonly prefetch: Prefetch;
+  readonly suspects: SuspectPolicy;
+  readonly lease: Lease;
+  /** Given whenever a condition below may have changed. */
+  readonly changed: Notice;
+  /** What the job thread has at this moment. */
+  inFlight(): InFlight;
+  /** A job that must run alone is in flight. */
+  runsAlone(): boolean;
+  /** Makes a flight of a batch. */
+  adopt(queue: string, batch: Batch): Flight;
+  /** Takes care of a flight. */
+  accept(flight: Flight): Promise<void>;
+  /** Nothing was there to reserve, and nothing is in flight. */
+  idle(): void;
+  /** The worker's lease has lapsed. */
+  fenced(error: FencedError): void;
+  /** No queue can be served any more. */
+  useless(error: Error): void;
+}
+
+/**
+ * The loop that keeps the job thread in work: reserves from the queues in
+ * strict order, as much as the prefetch allows, and waits when all are empty.
+ */
+export class Intake {
+  readonly #parts: IntakeParts;
+  readonly #stopping: AbortSignal;
+  readonly #broken = new Set<string>();
+  #failures = 0;
+  #complainedAtMs = -Infinity;
+
+  /** @param stopping Aborts when nothing may be reserved any more. */
+  constructor(parts: IntakeParts, stopping: AbortSignal) {
+    this.#parts = parts;
+    this.#stopping = stopping;
+  }
+
+  /** Runs until `stopping` aborts. */
+  async run(): Promise<void> {
+    let named: readonly string[] = this.#parts.queues;
+    while (!this.#stopping.aborted) {
+      const limit = this.#limit();
+      if (limit === 0) {
+        await Promise.race([this.#parts.changed.next(), sleep(500)]);
+        continue;
+      }
+      const outcome = await this.#reserve(limit, named);
+      if (outcome === "error") named = this.#parts.queues;
+      if (outcome !== "empty") continue;
+      if (this.#nothingInFlight()) this.#parts.idle();
+      named = await this.#wait();
+      if (
+        named.length === 0 || this.#parts.queues.length <= ASK_ALL_QUEUES
+      ) named = this.#parts.queues;
+    }
+  }
+
+  #nothingInFlight(): boolean {
+    const { waiting, started } = this.#parts.inFlight();
+    return waiting + started === 0;
+  }
+
+  /** How many jobs may be reserved at this moment. */
+  #limit(): number {
+    const { prefetch, suspects, lease, inFlight, runsAlone } = this.#parts;
+    if (this.#stopping.aborted || lease.inDoubt || runsAlone()) return 0;
+    if (this.#nothingInFlight()) {
+      prefetch.jobEnded();
+    } else if (!suspects.mayReserve(performance.now())) return 0;
+    return prefetch.limit(inFlight());
+  }
+
+  async #reserve(
+    limit: number,
+    named: readonly string[],
+  ): Promise<"got" | "empty" | "error"> {
+    const { holdings, suspects, lease } = this.#parts;
+    let left = Math.min(limit, MAX_BATCH_JOBS);
+    let bytes = MAX_BATCH_BYTES;
+    let got = false;
+    for (const queue of this.#parts.queues) {
+      if (!named.includes(queue) || this.#broken.has(queue)) continue;
+      const moment = lease.moment();
+      try {
+        const { flight, suspects: waiting } = await holdings.get(queue)!
+          .reserve(
+            { limit: left, bytes, idle: this.#nothingInFlight() },
+            (batch) => this.#parts.adopt(queue, batch),
+          );
+        this.#failures = 0;
+        suspects.heard(queue, waiting, performance.now());
+        if (flight === undefined) continue;
+        got = true;
+        if (holdings.get(queue)!.held > 0) lease.begun(moment);
+        await this.#parts.accept(flight);
+        if (flight.kind === "suspect") break;
+        left -= flight.messages.length;
+        for (const message of flight.messages) bytes -= message.length;
+        if (left <= 0 || bytes <= 0) break;
+      } catch (error) {
+        if (!await this.#recovered(queue, error)) return "error";
+      }
+    }
+    return got ? "got" : "empty";
+  }
+
+  /** Deals with an error; `false`: start over. */
+  async #recovered(queue: string, error: unknown): Promise<boolean> {
+    if (error instanceof FencedError) {
+      this.#parts.fenced(error);
+      await sleep(1_000, this.#stopping);
+      return false;
+    }
+    if (error instanceof MismatchError) {
+      // At once for a first one; it must not become a loop at full speed.
+      await sleep(this.#failures++ === 0 ? 0 : 100, this.#stopping);
+      return false;
+    }
+    if (error instanceof WrongTypeError || error instanceof SchemaError) {
+      brokerLog.error("Queue {queue} is not served any more: {error}", {
+        queue,
+        error: error.message,
+      });
+      this.#broken.add(queue);
+      if (this.#broken.size === this.#parts.queues.length) {
+        this.#parts.useless(error);
+      }
+      return true;
+    }
+    if (!(error instanceof Error)) throw error;
+    const nowMs = performance.now();
+    if (nowMs - this.#complainedAtMs >= COMPLAIN_EVERY_MS) {
+      this.#complainedAtMs = nowMs;
+      brokerLog.warn("Cannot reserve from queue {queue}, trying on: {error}", {
+        queue,
+        error: error.message,
+      });
+    }
+    const later = error instanceof BrokerUnavailableError
+      ? backoffMs(this.#failures++, { minMs: 50, maxMs: 2_000 })
+      : 1_000;
+    await sleep(later, this.#stopping);
+    return false;
+  }
+
+  /**
+   * Waits until a queue may have ready jobs, or until a suspect can be taken,
+   * or nothing may be reserved any more.
+   */
+  async #wait(): Promise<readonly string[]> {
+    const { broker, queues, changed, suspects } = this.#parts;
+    const end = new AbortController();
+    const signal = AbortSignal.any([this.#stopping, end.signal]);
+    const watching = (async () => {
+      while (!signal.aborted) {
+        await changed.next();
+        if (
+          this.#limit() === 0 || suspects.known && this.#nothingInFlight()
+        ) end.abort();
+      }
+    })();
+    const served = queues.filter((queue) => !this.#broken.has(queue));
+    try {
+      const named = await broker.wait(served, signal);
+      // What woke us is for another if we can't take it.
+      if (named.length > 0 && this.#limit() === 0) {
+        for (const queue of named) await broker.pass(queue);
+      }
+      return named;
+    } catch (error) {
+      await this.#recovered(served[0], error);
+      return [];
+    } finally {
+      end.abort();
+      changed.give();
+      await watching;
+    }
+  }
+}

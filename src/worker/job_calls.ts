@@ -1,0 +1,94 @@
+import type { Entry, JobStore } from "../broker/broker.ts";
+import { ArgumentError, EnqueueUncertainError } from "../errors.ts";
+import { errorData } from "../job/outcome.ts";
+import { checkQueueName } from "../job/policy.ts";
+import type { CallError, FromThread, ToThread } from "../thread/protocol.ts";
+
+type Call = Extract<FromThread, { kind: "call" }>;
+
+/**
+ * Serves what job code asks of its worker's broker: to store jobs and to learn
+ * of outcomes, and nothing else. What comes from there is not trusted.
+ */
+export class JobCalls {
+  readonly #store: JobStore;
+  readonly #post: (message: ToThread) => void;
+  readonly #watches = new Map<number, Promise<AsyncDisposable>>();
+
+  /** @param post Sends an answer to the job thread. */
+  constructor(store: JobStore, post: (message: ToThread) => void) {
+    this.#store = store;
+    this.#post = post;
+  }
+
+  /** Serves one call; never throws. */
+  async serve({ call, verb, args }: Call): Promise<void> {
+    try {
+      const value = await this.#run(verb, args);
+      this.#post({ kind: "answer", call, value });
+    } catch (error) {
+      this.#post({ kind: "refusal", call, error: callError(error) });
+    }
+  }
+
+  async #run(verb: Call["verb"], args: readonly unknown[]): Promise<unknown> {
+    switch (verb) {
+      case "enqueue":
+        return await this.#store.enqueue(checkEntries(args[0]));
+      case "results":
+        return await this.#store.results(queueName(args[0]), texts(args[1]));
+      case "watch": {
+        const [queue, producer, watch] = args;
+        const opening = this.#store.watchResults(
+          queueName(queue),
+          text(producer),
+          (numbers) =>
+            this.#post({ kind: "changed", watch: Number(watch), numbers }),
+        );
+        this.#watches.set(Number(watch), opening);
+        await opening;
+        return undefined;
+      }
+      case "unwatch": {
+        const watch = Number(args[0]);
+        const opening = this.#watches.get(watch);
+        this.#watches.delete(watch);
+        await (await opening)?.[Symbol.asyncDispose]();
+        return undefined;
+      }
+    }
+  }
+}
+
+function callError(error: unknown): CallError {
+  const data = errorData(error);
+  if (!(error instanceof EnqueueUncertainError)) return data;
+  return { ...data, confirmed: error.confirmed, uncertain: error.uncertain };
+}
+
+function checkEntries(value: unknown): Entry[] {
+  if (!Array.isArray(value)) throw new ArgumentError("Cannot send: no list");
+  for (const { id, queue, message } of value as Entry[]) {
+    checkQueueName(queue);
+    text(id);
+    text(message);
+  }
+  return value;
+}
+
+function queueName(value: unknown): string {
+  checkQueueName(value as string);
+  return value as string;
+}
+
+function texts(value: unknown): string[] {
+  if (!Array.isArray(value)) throw new ArgumentError("Cannot look up: no list");
+  return value.map(text);
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") {
+    throw new ArgumentError(`Cannot use ${typeof value}: it must be text`);
+  }
+  return value;
+}

@@ -1,0 +1,120 @@
+import type {
+  AbortReason,
+  Ended,
+  FromThread,
+  ThreadOptions,
+  ToThread,
+} from "../thread/protocol.ts";
+import type { Flight } from "./flight.ts";
+
+/** What a worker does about what its job thread says. */
+export interface JobThreadEvents {
+  ended(batch: number, jobs: readonly Ended[]): void;
+  call(message: Extract<FromThread, { kind: "call" }>): void;
+  /** A module could not be loaded; only a new process can try again. */
+  stale(module: string): void;
+  warning(text: string): void;
+  /** The thread is of no use any more. */
+  died(reason: string): void;
+}
+
+/** Starting takes this long at most, on a machine that is very busy. */
+const START_WITHIN_MS = 60_000;
+
+/** The handle on the Web Worker that runs this process's jobs. */
+export class JobThread {
+  readonly #thread: globalThis.Worker;
+  readonly #port: MessagePort;
+  #ping = 0;
+  #pong = 0;
+
+  private constructor(thread: globalThis.Worker, port: MessagePort) {
+    this.#thread = thread;
+    this.#port = port;
+  }
+
+  /** Starts the thread; resolves when it is ready for jobs. */
+  static async start(
+    options: ThreadOptions,
+    lease: SharedArrayBuffer,
+    events: JobThreadEvents,
+  ): Promise<JobThread> {
+    const thread = new globalThis.Worker(
+      new URL("../thread/main.ts", import.meta.url),
+      { type: "module", name: "job thread" },
+    );
+    const { port1, port2 } = new MessageChannel();
+    const self = new JobThread(thread, port1);
+    const ready = Promise.withResolvers<void>();
+    const timer = setTimeout(
+      () => ready.reject(new Error("The job thread did not start in 60 s")),
+      START_WITHIN_MS,
+    );
+    thread.onerror = (event) => {
+      event.preventDefault();
+      ready.reject(new Error(event.message));
+      events.died(event.message);
+    };
+    port1.onmessage = ({ data }: MessageEvent<FromThread>) => {
+      switch (data.kind) {
+        case "ready":
+          return ready.resolve();
+        case "fatal":
+          ready.reject(new Error(data.error.message));
+          return events.died(data.error.message);
+        case "ended":
+          return events.ended(data.batch, data.jobs);
+        case "pong":
+          self.#pong = data.ping;
+          return;
+        case "stale":
+          return events.stale(data.module);
+        case "warning":
+          return events.warning(data.text);
+        case "call":
+          return events.call(data);
+      }
+    };
+    thread.postMessage(
+      { kind: "start", options, lease, port: port2 } satisfies ToThread,
+      [port2],
+    );
+    try {
+      await ready.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+    return self;
+  }
+
+  /** Hands a batch over. */
+  dispatch(flight: Flight): void {
+    this.post({
+      kind: "batch",
+      batch: flight.number,
+      messages: flight.messages,
+      slots: flight.buffer,
+    });
+  }
+
+  /** Aborts the signal of a job. */
+  abort(flight: Flight, index: number, reason: AbortReason): void {
+    this.post({ kind: "abort", batch: flight.number, index, reason });
+  }
+
+  /** Asks whether the thread still answers; the number is for `answered`. */
+  ping(): number {
+    this.post({ kind: "ping", ping: ++this.#ping });
+    return this.#ping;
+  }
+
+  /** Whether the thread has answered that ping. */
+  answered(ping: number): boolean {
+    return this.#pong >= ping;
+  }
+
+  /** Sends any other message. */
+  post(message: ToThread): void {
+    this.#port.postMessage(message);
+  }
+}

@@ -1,0 +1,99 @@
+import type { Settlement } from "../broker/broker.ts";
+import { failAttempt, failUndecodable } from "../job/attempt.ts";
+import { decodeMessage, type Message } from "../job/message.ts";
+import { type ErrorData, errorData } from "../job/outcome.ts";
+import type { Ended } from "../thread/protocol.ts";
+import type { Flight } from "./flight.ts";
+import type { JobLog } from "./job_log.ts";
+
+/** A message of an unknown version waits so long for a worker that knows it. */
+const POSTPONE_MS = 30_000;
+
+const WORKER_DIED: ErrorData = {
+  name: "WorkerDiedError",
+  message: "the worker died while running only this job",
+};
+
+/** What the broker is told of a job that the thread ended; nothing: release it. */
+export function settlementOf(
+  flight: Flight,
+  ended: Ended,
+): Settlement | undefined {
+  const token = flight.tokens[ended.index];
+  switch (ended.kind) {
+    case "done":
+      return { kind: "done", token, id: ended.id, outcome: ended.outcome };
+    case "retry":
+      return {
+        kind: "retry",
+        token,
+        message: ended.message,
+        delayMs: ended.delayMs,
+      };
+    case "failed":
+      return {
+        kind: "failed",
+        token,
+        entry: ended.entry,
+        id: ended.id,
+        outcome: ended.outcome,
+      };
+    case "postponed":
+      return {
+        kind: "retry",
+        token,
+        message: flight.messages[ended.index],
+        delayMs: POSTPONE_MS,
+      };
+    case "released":
+      return undefined;
+  }
+}
+
+/** Charges a job that was alone in a worker when that died. */
+export function settleCrashed(flight: Flight, index: number): Settlement {
+  const text = flight.messages[index];
+  const token = flight.tokens[index];
+  let message: Message;
+  try {
+    message = decodeMessage(text);
+  } catch (error) {
+    return { token, ...failUndecodable(text, errorData(error)) };
+  }
+  const failed = failAttempt(text, message, WORKER_DIED);
+  return failed.kind === "retry"
+    ? { token, ...failed, alone: true }
+    : { token, ...failed };
+}
+
+/** Says in the log what became of a job. */
+export function logEnded(log: JobLog, flight: Flight, ended: Ended): void {
+  switch (ended.kind) {
+    case "done":
+      return log.done(ended.shown);
+    case "retry":
+      return log.failed(
+        ended.id,
+        printError(ended.error),
+        `next attempt in ${(ended.delayMs / 1000).toFixed(1)} s`,
+      );
+    case "failed":
+      return log.failed(
+        ended.id ?? flight.tokens[ended.index],
+        printError(ended.error),
+        "it has used up its attempts",
+      );
+    case "postponed":
+      return log.failed(
+        flight.tokens[ended.index],
+        "its message has a version that this program does not know",
+        "it is put back unchanged for 30 s",
+      );
+    case "released":
+      return;
+  }
+}
+
+function printError({ name, message }: ErrorData): string {
+  return `${name}: ${message}`;
+}

@@ -1,0 +1,72 @@
+import { MAX_BATCH_JOBS } from "../broker/broker.ts";
+
+/** A batch that takes longer than this is too large to hold. */
+const BATCH_MS = 100;
+/** So that the job thread always finds work while the broker answers. */
+const BATCHES_IN_FLIGHT = 3;
+const MAX_IN_FLIGHT = MAX_BATCH_JOBS * BATCHES_IN_FLIGHT;
+
+/** What a worker has in flight at this moment. */
+export interface InFlight {
+  /** Handed to the job thread and not started. */
+  readonly waiting: number;
+  /** Started and not ended. */
+  readonly started: number;
+}
+
+/**
+ * How many jobs a worker may hold: as much as it does in about 100 ms. The
+ * window doubles when a batch takes less, halves when it takes more or when
+ * jobs had to be taken back; then nothing is reserved until a job has ended.
+ */
+export class Prefetch {
+  readonly #concurrency: number;
+  #window: number;
+  #blocked = false;
+
+  /** @param concurrency Asynchronous jobs at once. */
+  constructor(concurrency: number) {
+    this.#concurrency = concurrency;
+    this.#window = concurrency;
+  }
+
+  /** Jobs were taken back, or the job thread does not answer. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** How many jobs may be reserved now; 0: none. */
+  limit({ waiting, started }: InFlight): number {
+    if (this.#blocked) return 0;
+    const total = waiting + started;
+    const batch = Math.ceil(this.#window / BATCHES_IN_FLIGHT);
+    const room = this.#window - total;
+    if (room >= batch) return Math.min(MAX_BATCH_JOBS, room);
+    // All that was handed over has started, so the thread is free for more.
+    if (waiting === 0 && started < this.#concurrency) {
+      return Math.min(this.#concurrency - started, this.#window);
+    }
+    return 0;
+  }
+
+  /** A batch has ended, `tookMs` after it was handed over. */
+  batchEnded(tookMs: number): void {
+    if (tookMs > BATCH_MS) this.#shrink();
+    else this.#window = Math.min(MAX_IN_FLIGHT, this.#window * 2);
+  }
+
+  /** A job has ended, so the thread is free again. */
+  jobEnded(): void {
+    this.#blocked = false;
+  }
+
+  /** Jobs that had not started were taken back. */
+  takenBack(): void {
+    this.#shrink();
+    this.#blocked = true;
+  }
+
+  #shrink(): void {
+    this.#window = Math.max(1, Math.floor(this.#window / 2));
+  }
+}

@@ -1,0 +1,68 @@
+import type { Broker } from "../broker/broker.ts";
+import { lifecycleLog } from "../log.ts";
+import { sleep } from "../time/sleep.ts";
+
+/** With so many queues, one worker of a master is enough for all of them. */
+const MANY_QUEUES = 100;
+const EVERY_MS = 1_000;
+
+/** What the reaper tells its worker. */
+export interface ReaperEvents {
+  /** So many suspect and crashed jobs wait in a queue. */
+  suspects(queue: string, waiting: number): void;
+}
+
+/**
+ * The step that every worker takes about once a second: moves due jobs to
+ * ready, and recovers what lapsed workers held. A queue whose tick another
+ * worker has just advanced is left alone for 1 to 3 s.
+ */
+export class Reaper {
+  readonly #broker: Broker;
+  readonly #queues: readonly string[];
+  readonly #events: ReaperEvents;
+  readonly #nextMs = new Map<string, number>();
+
+  /** @param first This worker reaps even if there are very many queues. */
+  constructor(
+    broker: Broker,
+    queues: readonly string[],
+    first: boolean,
+    events: ReaperEvents,
+  ) {
+    this.#broker = broker;
+    this.#queues = queues.length >= MANY_QUEUES && !first ? [] : queues;
+    this.#events = events;
+  }
+
+  /** One step for each queue whose turn it is. */
+  async step(stopping: AbortSignal): Promise<void> {
+    for (const queue of this.#queues) {
+      if (stopping.aborted) return;
+      const nowMs = performance.now();
+      if (nowMs < (this.#nextMs.get(queue) ?? 0)) continue;
+      const advanced = await this.#reap(queue, stopping);
+      const waitMs = advanced ? EVERY_MS : EVERY_MS * (1 + 2 * Math.random());
+      // A little early, so that a step is not missed by a hair.
+      this.#nextMs.set(queue, nowMs + waitMs - 50);
+    }
+  }
+
+  async #reap(queue: string, stopping: AbortSignal): Promise<boolean> {
+    for (let advanced = false;;) {
+      const reaped = await this.#broker.reap(queue);
+      advanced ||= reaped.advanced;
+      this.#events.suspects(queue, reaped.suspects);
+      for (const worker of reaped.lapsed) {
+        const jobs = await this.#broker.recover(worker, queue, "lapsed");
+        lifecycleLog.warn(
+          "Worker {worker} has lapsed; {jobs} jobs of queue {queue} run again",
+          { worker, jobs, queue },
+        );
+      }
+      if (!reaped.more || stopping.aborted) return advanced;
+      // Reserves of this and other workers come between two steps.
+      await sleep(0);
+    }
+  }
+}

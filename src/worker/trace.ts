@@ -1,0 +1,47 @@
+import type { Broker } from "../broker/broker.ts";
+import { brokerLog } from "../log.ts";
+
+/** The same broker, with a log line for each command: `-vvv`. */
+export function traced(broker: Broker): Broker {
+  return new Proxy(broker, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        const startedMs = performance.now();
+        const answer = member.apply(target, args);
+        if (answer instanceof Promise && typeof name === "string") {
+          answer.then(
+            (value) => log(name, args, show(value), startedMs),
+            (error) => log(name, args, `${error}`, startedMs),
+          );
+        }
+        return answer;
+      };
+    },
+  });
+}
+
+function log(
+  verb: string,
+  args: readonly unknown[],
+  answer: string,
+  startedMs: number,
+): void {
+  brokerLog.debug("{verb}({args}) in {ms} ms: {answer}", {
+    verb,
+    args: args.map(show).join(", "),
+    ms: (performance.now() - startedMs).toFixed(1),
+    answer,
+  });
+}
+
+function show(value: unknown): string {
+  if (value instanceof AbortSignal) return "signal";
+  return Deno.inspect(value, {
+    compact: true,
+    breakLength: Infinity,
+    iterableLimit: 4,
+    strAbbreviateSize: 80,
+  });
+}

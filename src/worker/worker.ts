@@ -1,0 +1,266 @@
+import type { Broker, FencedError } from "../broker/broker.ts";
+import { openBroker } from "../broker/open.ts";
+import { brokerLog, jobLog, lifecycleLog } from "../log.ts";
+import type { Order, Report, WorkerConfig } from "../master/orders.ts";
+import { backoffMs } from "../time/backoff.ts";
+import { Notice } from "../time/notice.ts";
+import { sleep } from "../time/sleep.ts";
+import { BurstReport } from "./burst_report.ts";
+import { Departure } from "./departure.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { InFlightJobs } from "./in_flight.ts";
+import { Intake } from "./intake.ts";
+import { JobCalls } from "./job_calls.ts";
+import { JobLog } from "./job_log.ts";
+import { JobThread } from "./job_thread.ts";
+import { Lease } from "./lease.ts";
+import { Reaper } from "./reaper.ts";
+import { SuspectPolicy } from "./suspects.ts";
+import { traced } from "./trace.ts";
+
+/**
+ * One worker process: reserves jobs, hands them to its job thread, and settles
+ * what comes back. This thread never runs job code.
+ */
+export class QueueWorker {
+  readonly #config: WorkerConfig;
+  readonly #report: (report: Report) => void;
+  readonly #broker: Broker;
+  readonly #lease = new Lease();
+  readonly #changed = new Notice();
+  readonly #suspects = new SuspectPolicy();
+  readonly #departure: Departure;
+  readonly #log: JobLog;
+  readonly #burst: BurstReport;
+  #jobs!: InFlightJobs;
+
+  private constructor(
+    config: WorkerConfig,
+    broker: Broker,
+    report: (report: Report) => void,
+  ) {
+    this.#config = config;
+    this.#broker = broker;
+    this.#report = report;
+    this.#departure = new Departure(this.#changed, report);
+    this.#log = new JobLog(config.verbosity);
+    this.#burst = new BurstReport(broker, config.queues, report);
+  }
+
+  /**
+   * Opens what a worker needs; recovers its predecessor's jobs first.
+   *
+   * @throws {BrokerError} If the broker can't be reached.
+   */
+  static async start(
+    config: WorkerConfig,
+    report: (report: Report) => void,
+  ): Promise<QueueWorker> {
+    let broker = await openBroker(config.dsn);
+    if (config.verbosity >= 3) broker = traced(broker);
+    await broker.register(config.queues);
+    await recoverPredecessor(broker, config);
+    const worker = new QueueWorker(config, broker, report);
+    await worker.#open();
+    return worker;
+  }
+
+  async #open(): Promise<void> {
+    const calls = new JobCalls(
+      this.#broker,
+      (message) => thread.post(message),
+    );
+    const thread = await JobThread.start(this.#config, this.#lease.shared, {
+      ended: (batch, jobs) => this.#jobs.ended(batch, jobs),
+      call: (message) => void calls.serve(message),
+      stale: (module) => void this.#departure.retireStale(this.#jobs, module),
+      warning: (text) => jobLog.warn("{text}", { text }),
+      died: (reason) =>
+        void this.#departure.die(this.#jobs, `its job thread died: ${reason}`),
+    });
+    this.#jobs = new InFlightJobs({
+      config: this.#config,
+      broker: this.#broker,
+      thread,
+      lease: this.#lease,
+      log: this.#log,
+      changed: this.#changed,
+      stopping: this.#departure.stopping,
+      ending: this.#departure.ending,
+      failed: () => this.#report({ report: "failed" }),
+      lingers: () => this.#retire("a job ignores that its ttl is over"),
+      silent: () =>
+        void this.#departure.die(this.#jobs, "a job blocks its thread"),
+      givenUp: (error) => this.#givenUp(error),
+      looked: (nowMs) => this.#askToDrain(nowMs),
+    });
+  }
+
+  /** Serves until an order, or a reason of its own, ends it. */
+  async serve(orders: AsyncIterable<Order>): Promise<void> {
+    const { stopping, ending } = this.#departure;
+    const ended = new Promise((resolve) =>
+      ending.addEventListener("abort", resolve, { once: true })
+    );
+    this.#report({ report: "ready" });
+    void this.#obey(orders);
+    void this.#heartbeat().run(ending);
+    this.#intake().run().catch((error) =>
+      this.#departure.die(this.#jobs, `cannot reserve: ${error}`)
+    );
+    if (this.#config.first) void this.#warn(stopping);
+    await ended;
+    this.#burst.end();
+    this.#log[Symbol.dispose]();
+    lifecycleLog.info("Worker {pid} is quitting.", { pid: Deno.pid });
+  }
+
+  #intake(): Intake {
+    const jobs = this.#jobs;
+    return new Intake({
+      broker: this.#broker,
+      queues: this.#config.queues,
+      holdings: jobs.holdings,
+      prefetch: jobs.prefetch,
+      suspects: this.#suspects,
+      lease: this.#lease,
+      changed: this.#changed,
+      inFlight: () => jobs.count(),
+      runsAlone: () => jobs.runsAlone,
+      adopt: (queue, batch) => jobs.adopt(queue, batch),
+      accept: (flight) => {
+        this.#burst.busy();
+        return jobs.accept(flight);
+      },
+      idle: () => this.#idle(),
+      fenced: (error) => this.#fenced(error),
+      useless: (error) => {
+        this.#report({ report: "fatal", line: error.message, exitCode: 1 });
+        void this.#stop();
+      },
+    }, this.#departure.stopping);
+  }
+
+  #heartbeat(): Heartbeat {
+    const suspects = (queue: string, waiting: number) => {
+      this.#suspects.heard(queue, waiting, performance.now());
+      this.#changed.give();
+    };
+    const { queues, first, name } = this.#config;
+    return new Heartbeat({
+      broker: this.#broker,
+      worker: name,
+      holdings: this.#jobs.holdings,
+      lease: this.#lease,
+      reaper: new Reaper(this.#broker, queues, first, { suspects }),
+      health: () => this.#health(),
+      fenced: (error) => this.#fenced(error),
+      outdated: (error) => this.#retire(error.message),
+    });
+  }
+
+  async #obey(orders: AsyncIterable<Order>): Promise<void> {
+    for await (const { order } of orders) {
+      if (order === "stop") void this.#stop();
+      else if (order === "quit") void this.#departure.stop(this.#jobs, 0);
+      else if (order === "drain") {
+        this.#suspects.grant();
+        this.#changed.give();
+      }
+    }
+    // The end of stdin: the master is gone.
+    void this.#stop();
+  }
+
+  #stop(): Promise<void> {
+    return this.#departure.stop(this.#jobs, this.#config.shutdownTimeoutMs);
+  }
+
+  #retire(reason: string): void {
+    void this.#departure.retire(this.#jobs, reason);
+  }
+
+  #fenced(error: FencedError): void {
+    void this.#departure.fenced(this.#jobs, error);
+  }
+
+  #givenUp(error: unknown): void {
+    if (this.#departure.ending.aborted) return;
+    if ((error as Error).name === "FencedError") {
+      this.#fenced(error as FencedError);
+    } else brokerLog.error("Cannot settle: {error}", { error });
+  }
+
+  #idle(): void {
+    if (!this.#config.burst) this.#report({ report: "idle", waiting: 0 });
+    else {
+      this.#burst.idle(() =>
+        this.#jobs.isIdle && !this.#departure.stopping.aborted
+      );
+    }
+  }
+
+  #askToDrain(nowMs: number): void {
+    if (this.#suspects.wantsToDrain(nowMs)) this.#report({ report: "suspect" });
+  }
+
+  #health(): Record<string, string> {
+    const { waiting, started } = this.#jobs.count();
+    return {
+      pid: String(Deno.pid),
+      host: Deno.hostname(),
+      queues: this.#config.queues.join(","),
+      waiting: String(waiting),
+      started: String(started),
+      done: String(this.#jobs.done),
+    };
+  }
+
+  /** Says what an operator should know, once for all workers of a master. */
+  async #warn(stopping: AbortSignal): Promise<void> {
+    try {
+      for (const text of await this.#broker.warnings()) {
+        brokerLog.warn("{text}", { text });
+      }
+      const others = (await this.#broker.queues())
+        .filter((queue) => !this.#config.queues.includes(queue));
+      const counts = await this.#broker.counts(others);
+      others.forEach((queue, index) => {
+        if (counts[index].ready === 0 || stopping.aborted) return;
+        brokerLog.warn(
+          "Queue {queue} has {ready} jobs, and this command does not serve it",
+          { queue, ready: counts[index].ready },
+        );
+      });
+    } catch (error) {
+      brokerLog.debug("warnings: {error}", { error });
+    }
+  }
+}
+
+async function recoverPredecessor(
+  broker: Broker,
+  { predecessor, queues, fast }: WorkerConfig,
+): Promise<void> {
+  if (predecessor === undefined || fast) return;
+  for (const queue of queues) {
+    for (let tries = 0;; tries++) {
+      try {
+        const jobs = await broker.recover(predecessor, queue, "replaced");
+        if (jobs > 0) {
+          lifecycleLog.warn(
+            "Recovered {jobs} jobs of queue {queue} that {predecessor} held",
+            { jobs, queue, predecessor },
+          );
+        }
+        break;
+      } catch (error) {
+        brokerLog.warn("Cannot recover queue {queue}, trying on: {error}", {
+          queue,
+          error,
+        });
+        await sleep(backoffMs(tries, { minMs: 50, maxMs: 2_000 }));
+      }
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { Prefetch } from "../../src/worker/prefetch.ts";
+
+const nothing = { waiting: 0, started: 0 };
+
+Deno.test("the prefetch doubles while batches are short, up to three batches", () => {
+  const prefetch = new Prefetch(10);
+  assert.equal(prefetch.limit(nothing), 10);
+  prefetch.batchEnded(5);
+  assert.equal(prefetch.limit(nothing), 20);
+  for (let n = 0; n < 20; n++) prefetch.batchEnded(5);
+  assert.equal(prefetch.limit(nothing), 1000);
+  assert.equal(prefetch.limit({ waiting: 2000, started: 0 }), 1000);
+  assert.equal(prefetch.limit({ waiting: 2999, started: 1 }), 0);
+});
+
+Deno.test("the prefetch halves after a long batch, and never ends at nothing", () => {
+  const prefetch = new Prefetch(10);
+  prefetch.batchEnded(101);
+  assert.equal(prefetch.limit(nothing), 5);
+  for (let n = 0; n < 20; n++) prefetch.batchEnded(1000);
+  assert.equal(prefetch.limit(nothing), 1);
+});
+
+Deno.test("after jobs were taken back nothing is reserved until one has ended", () => {
+  const prefetch = new Prefetch(10);
+  prefetch.takenBack();
+  assert.equal(prefetch.limit({ waiting: 0, started: 1 }), 0);
+  prefetch.jobEnded();
+  assert.equal(prefetch.limit(nothing), 5);
+});
+
+Deno.test("free places for asynchronous jobs are filled though the window is small", () => {
+  const prefetch = new Prefetch(10);
+  for (let n = 0; n < 20; n++) prefetch.batchEnded(1000);
+  assert.equal(prefetch.limit({ waiting: 0, started: 3 }), 1);
+  assert.equal(prefetch.limit({ waiting: 1, started: 3 }), 0);
+  assert.equal(prefetch.limit({ waiting: 0, started: 10 }), 0);
+});

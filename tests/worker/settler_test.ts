@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { Flight } from "../../src/worker/flight.ts";
+import type { Ending, Holdings } from "../../src/worker/holdings.ts";
+import { Settler } from "../../src/worker/settler.ts";
+
+Deno.test("what ends while a settle is under way is settled together, in order", async () => {
+  const sent: string[][] = [];
+  const gates: (() => void)[] = [];
+  const settle = (endings: readonly Ending[]) => {
+    sent.push(endings.map(({ settlement }) => settlement.token));
+    return new Promise<void>((resolve) => gates.push(resolve));
+  };
+  const settler = new Settler(
+    { settle } as Holdings,
+    (error) => assert.fail(`${error}`),
+  );
+  const flight = new Flight(1, "q", {
+    kind: "ready",
+    tokens: ["a", "b", "c"],
+    messages: ["", "", ""],
+    suspects: 0,
+  }, 0);
+  const ending = (token: string): Ending => ({
+    flight,
+    index: 0,
+    settlement: { kind: "done", token },
+  });
+  settler.add([ending("a")]);
+  settler.add([ending("b")]);
+  settler.add([ending("c")]);
+  assert.deepEqual(sent, [["a"]]);
+  gates[0]();
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual(sent, [["a"], ["b", "c"]]);
+  gates[1]();
+  await settler.flush();
+});
+
+Deno.test("one settle takes at most a mebibyte of outcomes", async () => {
+  const sizes: number[] = [];
+  const settle = (endings: readonly Ending[]) => {
+    sizes.push(endings.length);
+    return Promise.resolve();
+  };
+  const settler = new Settler(
+    { settle } as Holdings,
+    (error) => assert.fail(`${error}`),
+  );
+  const settlement = {
+    kind: "done",
+    token: "t",
+    id: "p.1",
+    outcome: "x".repeat(600_000),
+  } as const;
+  settler.add(
+    [1, 2, 3].map(() => ({ flight: {} as Flight, index: 0, settlement })),
+  );
+  await settler.flush();
+  assert.deepEqual(sizes, [1, 1, 1]);
+});
