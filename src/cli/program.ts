@@ -10,11 +10,10 @@ import { runCommand } from "./run.ts";
 
 const EXAMPLES = `
 Examples:
-  mqk run                                  work on jobs of this folder
+  mqk run                                   work on the jobs of this folder
   mqk invoke mqk:calculator#sum 1 2 --wait  send a job and print its result
-  mqk invoke ./jobs/mail.ts#send '{"to":"a@example.com"}'
-  mqk monitor                              how many jobs are left
-  mqk failed list                          jobs that used up their attempts
+  mqk monitor                               how many jobs are left
+  mqk failed list                           jobs that used up their attempts
 
 Exit codes: 0 done; 1 it could not be done, or a job failed; 2 wrong usage.`;
 
@@ -37,6 +36,9 @@ export async function runProgram(args: readonly string[]): Promise<number> {
       printError((error as Error).message ?? String(error));
       return error instanceof ArgumentError ? 2 : 1;
     }
+    if (error.code === "commander.help") {
+      printError(`missing command; see: mqk ${[...args, "--help"].join(" ")}`);
+    }
     return error.exitCode === 0 ? 0 : 2;
   }
 }
@@ -45,7 +47,6 @@ function program(setExitCode: SetExitCode): Command {
   const program = new Command("mqk")
     .description("background jobs as simple as a function call")
     .version(denoJson.version, "--version", "print the version")
-    .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXAMPLES)
     .enablePositionalOptions();
   const commands = [
@@ -56,7 +57,11 @@ function program(setExitCode: SetExitCode): Command {
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of withSubcommands(program)) {
-    command.exitOverride().configureOutput({ outputError: printError });
+    command.exitOverride().configureOutput({
+      outputError: printError,
+      // Help that nobody asked for: an error is one line.
+      writeErr: () => {},
+    });
   }
   return program;
 }

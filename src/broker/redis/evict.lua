@@ -1,7 +1,7 @@
 -- Removes result buckets that nobody wrote to since they were looked at.
 -- KEYS: meta, buckets, result buckets...
 -- ARGV: for each of these: name, last write
--- Returns: outcomes removed
+-- Returns: outcomes removed, results stored in all, their bytes
 -- Errors: WRONGTYPE
 redis.call('HDEL', KEYS[1], '')
 local removed, bytes = 0, 0
@@ -15,6 +15,8 @@ for i = 3, #KEYS do
     redis.call('ZREM', KEYS[2], name)
   end
 end
-redis.call('HINCRBY', KEYS[1], 'results', -removed)
-redis.call('HINCRBY', KEYS[1], 'bytes', -bytes)
-return removed
+return {
+  removed,
+  redis.call('HINCRBY', KEYS[1], 'results', -removed),
+  redis.call('HINCRBY', KEYS[1], 'bytes', -bytes),
+}

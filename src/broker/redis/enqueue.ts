@@ -1,0 +1,159 @@
+/**
+ * Storing jobs: few commands, sent together, each of them once.
+ *
+ * @module
+ */
+import { BrokerError, EnqueueUncertainError } from "../../errors.ts";
+import {
+  BrokerUnavailableError,
+  type Entry,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_JOBS,
+} from "../broker.ts";
+import type { Connection } from "./connection.ts";
+import { NotSentError, ReplyError } from "./errors.ts";
+import type { QueueKeys } from "./keys.ts";
+import { explain, type ScriptRunner } from "./scripts.ts";
+
+/** How long an idempotency key is kept. */
+const ONCE_SECONDS = 86_400;
+
+/** What storing needs of the broker around it. */
+export interface EnqueueParts {
+  readonly connection: Connection;
+  readonly runner: ScriptRunner;
+  readonly keysOf: (queue: string) => QueueKeys;
+  /** Before the first job of a queue. */
+  readonly introduce: (keys: QueueKeys) => Promise<void>;
+}
+
+/** One command, and the entries that it stores. */
+interface Command {
+  readonly keys: QueueKeys;
+  readonly kind: "push" | "schedule" | "once";
+  readonly args: string[];
+  readonly places: number[];
+  size: number;
+}
+
+/** See `JobStore.enqueue`. */
+export async function enqueue(
+  parts: EnqueueParts,
+  entries: readonly Entry[],
+): Promise<string[]> {
+  const ids = entries.map((entry) => entry.id);
+  const commands = plan(parts, entries);
+  try {
+    await Promise.all(
+      [...new Set(commands.map(({ keys }) => keys))].map(parts.introduce),
+    );
+  } catch (error) {
+    throw refused(error);
+  }
+  // All in one turn of the event loop, so that they leave together.
+  const replies = await Promise.allSettled(
+    commands.map((command) => send(parts, command)),
+  );
+  const confirmed: string[] = [];
+  const uncertain: string[] = [];
+  let failure: unknown;
+  for (const [i, { places, kind }] of commands.entries()) {
+    const reply = replies[i];
+    if (reply.status === "fulfilled") {
+      if (kind === "once") ids[places[0]] = reply.value as string;
+      for (const place of places) confirmed.push(ids[place]);
+      continue;
+    }
+    failure ??= reply.reason;
+    if (isCertain(reply.reason)) continue;
+    failure = reply.reason;
+    for (const place of places) uncertain.push(ids[place]);
+  }
+  if (failure === undefined) return ids;
+  if (confirmed.length + uncertain.length === 0) throw refused(failure);
+  throw new EnqueueUncertainError(
+    `Cannot say of ${uncertain.length} of ${ids.length} jobs whether they ` +
+      `are stored, ${confirmed.length} are: ${(failure as Error).message}`,
+    { confirmed, uncertain },
+    { cause: failure },
+  );
+}
+
+function plan(parts: EnqueueParts, entries: readonly Entry[]): Command[] {
+  const commands: Command[] = [];
+  const open = new Map<string, Command>();
+  for (const [place, entry] of entries.entries()) {
+    const { queue, message, delayMs, atMs } = entry;
+    const fromNow = atMs === undefined;
+    const when = atMs ?? (delayMs !== undefined && delayMs > 0 ? delayMs : "");
+    if (entry.idempotencyKey !== undefined) {
+      commands.push({
+        keys: parts.keysOf(queue),
+        kind: "once",
+        args: [entry.idempotencyKey, entry.id, String(when), message],
+        places: [place],
+        size: fromNow ? 1 : 0,
+      });
+      continue;
+    }
+    const kind = when === "" ? "push" : "schedule";
+    const group = kind + queue;
+    let command = open.get(group);
+    if (
+      command === undefined || command.places.length >= MAX_BATCH_JOBS ||
+      command.size + message.length > MAX_BATCH_BYTES
+    ) {
+      const keys = parts.keysOf(queue);
+      command = {
+        keys,
+        kind,
+        args: kind === "push" ? ["RPUSH", keys.ready] : [],
+        places: [],
+        size: 0,
+      };
+      commands.push(command);
+      open.set(group, command);
+    }
+    if (kind === "push") command.args.push(message);
+    else command.args.push(String(when), fromNow ? "1" : "0", message);
+    command.places.push(place);
+    command.size += message.length;
+  }
+  return commands;
+}
+
+async function send(
+  { connection, runner }: EnqueueParts,
+  { kind, keys, args, size }: Command,
+): Promise<unknown> {
+  if (kind === "schedule") {
+    return await runner.run("schedule", [keys.scheduled], args);
+  }
+  if (kind === "once") {
+    const [idempotencyKey, id, when, message] = args;
+    return await runner.run("enqueue_once", [
+      keys.ready,
+      keys.scheduled,
+      keys.once(idempotencyKey),
+    ], [id, String(ONCE_SECONDS), when, String(size), message]);
+  }
+  try {
+    return await connection.call(keys.ready, args);
+  } catch (error) {
+    throw await explain(connection, error, "store jobs", [keys.ready]);
+  }
+}
+
+/** Whether nothing is stored: it was not sent, or the answer is an error. */
+function isCertain(error: unknown): boolean {
+  return !(error instanceof BrokerUnavailableError) ||
+    error instanceof NotSentError || error.cause instanceof ReplyError;
+}
+
+function refused(error: unknown): Error {
+  if (error instanceof BrokerError) return error;
+  return new BrokerError(
+    `No job was stored: ${(error as Error).message}`,
+    { cause: error },
+  );
+}

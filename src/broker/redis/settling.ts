@@ -1,0 +1,199 @@
+/**
+ * Settlements as the flat lists that `settle.lua` reads: little work per job
+ * on both sides.
+ *
+ * @module
+ */
+import {
+  MAX_BATCH_BYTES,
+  MAX_BATCH_JOBS,
+  type OutcomeRecord,
+  type Settlement,
+} from "../broker.ts";
+import { type QueueKeys, splitId } from "./keys.ts";
+import type { Limits } from "./limits.ts";
+
+/** One call of `settle.lua`. */
+export interface SettleCall {
+  readonly keys: string[];
+  readonly args: string[];
+}
+
+interface Bucket {
+  readonly tokens: string[];
+  /** Field, outcome, field, outcome, ... */
+  readonly fields: string[];
+}
+
+/** The calls that settle jobs of `worker`, each within the limits of a batch. */
+export function settleCalls(
+  keys: QueueKeys,
+  worker: string,
+  settlements: readonly Settlement[],
+  limits: Limits,
+): SettleCall[] {
+  return parts(settlements, settlementLength).map((part) => {
+    const plain: string[] = [];
+    const others: string[] = [];
+    const outcomes = new Outcomes(keys);
+    for (const item of part) {
+      if (item.outcome !== undefined && item.id !== undefined) {
+        outcomes.add(item.id, item.outcome, item.token);
+      } else if (item.kind === "done") plain.push(item.token);
+      else others.push(item.token);
+    }
+    const tokens = plain.concat(...outcomes.tokens(), others);
+    const retries: string[] = [];
+    const failures: string[] = [];
+    for (const item of part) {
+      if (item.kind === "done") continue;
+      const place = String(tokens.indexOf(item.token) + 1);
+      if (item.kind === "failed") failures.push(place, item.entry);
+      else {
+        retries.push(
+          place,
+          item.alone ? "5" : "4",
+          String(Math.max(0, Math.round(item.delayMs))),
+          item.message,
+        );
+      }
+    }
+    const args = [
+      worker,
+      String(limits.failed),
+      String(limits.failedAgeMs),
+      String(plain.length),
+      String(tokens.length),
+    ].concat(tokens);
+    outcomes.append(args);
+    args.push(String(retries.length / 4));
+    append(args, retries);
+    args.push(String(failures.length / 2));
+    append(args, failures);
+    outcomes.appendEvents(args);
+    return { keys: settleKeys(keys, worker, outcomes), args };
+  });
+}
+
+/** The calls that store outcomes of fast mode. */
+export function recordCalls(
+  keys: QueueKeys,
+  records: readonly OutcomeRecord[],
+  limits: Limits,
+): SettleCall[] {
+  return parts(records, (record) => record.outcome.length).map((part) => {
+    const outcomes = new Outcomes(keys);
+    for (const { id, outcome } of part) outcomes.add(id, outcome);
+    const args = [
+      "",
+      String(limits.failed),
+      String(limits.failedAgeMs),
+      "0",
+      "0",
+    ];
+    outcomes.append(args);
+    args.push("0", "0");
+    outcomes.appendEvents(args);
+    return { keys: settleKeys(keys, "", outcomes), args };
+  });
+}
+
+function settleKeys(
+  keys: QueueKeys,
+  worker: string,
+  outcomes: Outcomes,
+): string[] {
+  return [
+    keys.meta,
+    keys.workers,
+    keys.held(worker),
+    keys.retry,
+    keys.lone,
+    keys.failed,
+    keys.buckets,
+    ...outcomes.keys(),
+  ];
+}
+
+/** Outcomes by bucket, and the numbers that their producers hear of. */
+class Outcomes {
+  readonly #keys: QueueKeys;
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #events = new Map<string, string>();
+
+  constructor(keys: QueueKeys) {
+    this.#keys = keys;
+  }
+
+  add(id: string, outcome: string, token?: string): void {
+    const { producer, field, bucket: name } = splitId(id);
+    let bucket = this.#buckets.get(name);
+    if (bucket === undefined) {
+      this.#buckets.set(name, bucket = { tokens: [], fields: [] });
+    }
+    if (token !== undefined) bucket.tokens.push(token);
+    bucket.fields.push(field, outcome);
+    const numbers = this.#events.get(producer);
+    this.#events.set(
+      producer,
+      numbers === undefined ? field : numbers + "," + field,
+    );
+  }
+
+  tokens(): string[][] {
+    return [...this.#buckets.values()].map((bucket) => bucket.tokens);
+  }
+
+  keys(): string[] {
+    return [...this.#buckets.keys()].map((name) => this.#keys.results(name));
+  }
+
+  append(args: string[]): void {
+    args.push(String(this.#buckets.size));
+    for (const [name, { fields }] of this.#buckets) {
+      args.push(name, String(fields.length / 2));
+      append(args, fields);
+    }
+  }
+
+  appendEvents(args: string[]): void {
+    args.push(String(this.#events.size));
+    for (const [producer, numbers] of this.#events) {
+      args.push(this.#keys.done(producer), numbers);
+    }
+  }
+}
+
+function append(args: string[], more: readonly string[]): void {
+  for (const value of more) args.push(value);
+}
+
+function settlementLength(item: Settlement): number {
+  const stored = item.kind === "retry"
+    ? item.message.length
+    : item.kind === "failed"
+    ? item.entry.length
+    : 0;
+  return stored + (item.kind === "retry" ? 0 : item.outcome?.length ?? 0);
+}
+
+/** Cuts a list into parts of at most so many jobs and so much text. */
+export function parts<T>(
+  items: readonly T[],
+  length: (item: T) => number,
+): (readonly T[])[] {
+  const cut: (readonly T[])[] = [];
+  let from = 0;
+  let size = 0;
+  for (let i = 0; i < items.length; i++) {
+    const more = length(items[i]);
+    if (i > from && (i - from >= MAX_BATCH_JOBS || size + more > MAX_BATCH_BYTES)) {
+      cut.push(items.slice(from, i));
+      from = i;
+      size = 0;
+    }
+    size += more;
+  }
+  if (from < items.length) cut.push(items.slice(from));
+  return cut;
+}

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { eventually } from "./eventually.ts";
+
+/** How a program ended. */
+export interface MqkEnd {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const CLI = fileURLToPath(import.meta.resolve("../../cli.ts"));
+
+function command(args: readonly string[], cwd?: string): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", CLI, ...args],
+    cwd,
+    env: { MQK_DSN: "" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Runs `mqk` with these arguments until it ends. */
+export async function mqk(
+  args: readonly string[],
+  options: { readonly cwd?: string } = {},
+): Promise<MqkEnd> {
+  const { code, stdout, stderr } = await command(args, options.cwd).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** A running `mqk run`, ended with all its workers when it is disposed. */
+export class MqkProcess implements AsyncDisposable {
+  /** Number of the master. */
+  readonly pid: number;
+  /** Lines of stderr so far, without line ends. */
+  readonly stderr: string[] = [];
+  /** Lines of stdout so far: what jobs print. */
+  readonly stdout: string[] = [];
+  /** Resolves when the master has ended. */
+  readonly status: Promise<Deno.CommandStatus>;
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<unknown>;
+  #ended = false;
+
+  private constructor(args: readonly string[], cwd?: string) {
+    this.#child = command(["run", ...args], cwd).spawn();
+    this.pid = this.#child.pid;
+    this.#read = Promise.all([
+      collect(this.#child.stderr, this.stderr),
+      collect(this.#child.stdout, this.stdout),
+    ]);
+    this.status = this.#child.status.then((status) => {
+      this.#ended = true;
+      return status;
+    });
+  }
+
+  /** Starts `mqk run -s <dsn> <args>` and waits until a worker is ready. */
+  static async run(dsn: string, ...args: string[]): Promise<MqkProcess> {
+    const mqk = MqkProcess.start(["-s", dsn, ...args]);
+    await mqk.ready();
+    return mqk;
+  }
+
+  /** Starts `mqk run <args>` and waits for nothing. */
+  static start(args: readonly string[], cwd?: string): MqkProcess {
+    return new MqkProcess(args, cwd);
+  }
+
+  /** Waits until a worker is ready; needs the notices (no `--quiet`). */
+  async ready(): Promise<void> {
+    await eventually(() => {
+      assert.ok(!this.#ended, `mqk run ended:\n${this.stderr.join("\n")}`);
+      assert.ok(this.stderr.some((line) => /Master work on /.test(line)));
+    }, 30_000);
+  }
+
+  /** Numbers of the worker processes that live now, oldest first. */
+  get workerPids(): number[] {
+    return childrenOf(this.pid);
+  }
+
+  /** Sends a signal to the master. */
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for its end and answers with the exit code. */
+  async exitCode(): Promise<number> {
+    const { code } = await this.status;
+    await this.#read;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const workers = this.#ended ? [] : this.workerPids;
+    if (!this.#ended) kill(this.pid, "SIGQUIT");
+    const timer = setTimeout(() => {
+      for (const pid of [this.pid, ...workers]) kill(pid, "SIGKILL");
+    }, 8000);
+    await this.status;
+    clearTimeout(timer);
+    await this.#read;
+  }
+}
+
+async function collect(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  lines: string[],
+): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const whole = (rest + text).split("\n");
+    rest = whole.pop()!;
+    lines.push(...whole);
+  }
+  if (rest !== "") lines.push(rest);
+}
+
+/** The children of all threads of a process, by their numbers. */
+function childrenOf(pid: number): number[] {
+  const { stdout } = new Deno.Command("ps", {
+    args: ["-o", "pid=", "--ppid", String(pid)],
+  }).outputSync();
+  return new TextDecoder().decode(stdout).split("\n")
+    .filter((line) => line.trim() !== "").map(Number);
+}
+
+function kill(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,69 @@
+/** A worker without broker and jobs: it does what the first module says. */
+import {
+  parseOrder,
+  printReport,
+  type Report,
+  type WorkerConfig,
+} from "../../src/master/orders.ts";
+
+const encoder = new TextEncoder();
+let config: WorkerConfig | undefined;
+let rest = "";
+
+function say(text: string): void {
+  Deno.stderr.writeSync(encoder.encode(text));
+}
+
+function report(report: Report): void {
+  say(printReport(config!.nonce, report));
+}
+
+function start(): void {
+  const { name, predecessor = "nobody", first, modules } = config!;
+  say(`started ${Deno.pid} ${name} after ${predecessor} first=${first}\n`);
+  switch (modules[0]) {
+    case "fatal":
+      report({ report: "fatal", line: "Cannot reach it", exitCode: 1 });
+      return Deno.exit(0);
+    case "never ready":
+      return Deno.exit(3);
+    case "environment":
+      say(`${Deno.env.get("MQK_DSN")} ${Deno.args}\n`);
+      break;
+    case "lines":
+      say("no line end");
+      report({ report: "busy" });
+      say("a whole ");
+      say("line\n\n");
+      break;
+    case "suspect":
+      report({ report: "suspect" });
+      break;
+    case "one job fails":
+      report({ report: "failed" });
+  }
+  report({ report: "ready" });
+  if (config!.burst) {
+    setInterval(() => report({ report: "idle", waiting: 0 }), 20);
+  }
+}
+
+for await (
+  const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())
+) {
+  const lines = (rest + chunk).split("\n");
+  rest = lines.pop()!;
+  for (const line of lines) {
+    const order = parseOrder(line);
+    if (order.order === "start") {
+      config = order.config;
+      start();
+      continue;
+    }
+    say(`${order.order} ${Deno.pid}\n`);
+    const deaf = config!.modules[0] === "deaf";
+    if (order.order === "drain") {
+      setTimeout(() => report({ report: "idle", waiting: 0 }), 100);
+    } else if (!deaf) Deno.exit(0);
+  }
+}
