@@ -1,0 +1,114 @@
+/**
+ * `deno task test`: gets `redis-server` where it can, runs all tests, and ends
+ * with the line `N passed, N failed`. Arguments go to `deno test`:
+ * `deno task test tests/job`, `deno task test --filter ttl`.
+ *
+ * @module
+ */
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dirname!, "..");
+/** The summary stands in the last lines; more is not kept. */
+const TAIL_CHARACTERS = 4096;
+
+/** How to get a package, the first one that is there. */
+const INSTALLERS = [
+  {
+    program: "apt-get",
+    usable: () => Deno.build.os === "linux" && Deno.uid() === 0,
+    commands: [["apt-get", "update"], [
+      "apt-get",
+      "install",
+      "--yes",
+      "--no-install-recommends",
+      "redis-server",
+    ]],
+  },
+  {
+    program: "brew",
+    usable: () => true,
+    commands: [["brew", "install", "redis"]],
+  },
+];
+
+async function works(program: string, ...args: string[]): Promise<boolean> {
+  try {
+    const { success } = await new Deno.Command(program, {
+      args,
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a command with its output on stderr; `false` if it failed. */
+async function run([program, ...args]: string[]): Promise<boolean> {
+  console.error(`$ ${[program, ...args].join(" ")}`);
+  const child = new Deno.Command(program, {
+    args,
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  await child.stdout.pipeTo(Deno.stderr.writable, { preventClose: true });
+  return (await child.status).success;
+}
+
+async function hasRedisServer(): Promise<boolean> {
+  if (await works("redis-server", "--version")) return true;
+  for (const { program, usable, commands } of INSTALLERS) {
+    if (!usable() || !await works(program, "--version")) continue;
+    for (const command of commands) if (!await run(command)) break;
+    if (await works("redis-server", "--version")) return true;
+  }
+  return false;
+}
+
+/** Runs `deno test`, passes its output on and answers with the end of it. */
+async function test(args: readonly string[]): Promise<[number, string]> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--allow-all", "--unstable-worker-options", ...args],
+    cwd: ROOT,
+    env: Deno.stdout.isTerminal() && !Deno.noColor ? { FORCE_COLOR: "1" } : {},
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const decoder = new TextDecoder();
+  let tail = "";
+  for await (const chunk of child.stdout) {
+    for (let rest = chunk; rest.length > 0;) {
+      rest = rest.subarray(await Deno.stdout.write(rest));
+    }
+    tail = (tail + decoder.decode(chunk, { stream: true }))
+      .slice(-TAIL_CHARACTERS);
+  }
+  return [(await child.status).code, tail];
+}
+
+/** `N passed, N failed` from the last line of `deno test` that says so. */
+function closingLine(output: string, exitCode: number): string {
+  // deno-lint-ignore no-control-regex
+  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+  const summaries = [...plain.matchAll(
+    /^(?:ok|FAILED) \| (\d+) passed\b.*? \| (\d+) failed\b/gm,
+  )];
+  const [, passed, failed] = summaries.at(-1) ?? [];
+  if (passed !== undefined) return `${passed} passed, ${failed} failed`;
+  // The tests did not even start, as after a type error.
+  return `0 passed, ${exitCode === 0 ? 0 : 1} failed`;
+}
+
+if (!await hasRedisServer()) {
+  console.error(
+    "The tests need redis-server, version 6.2 or later: install it with your " +
+      "package manager (apt-get install redis-server; brew install redis)",
+  );
+  Deno.exit(1);
+}
+const [exitCode, output] = await test(Deno.args);
+console.log(closingLine(output, exitCode));
+Deno.exit(exitCode);
