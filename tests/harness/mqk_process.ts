@@ -9,7 +9,8 @@ export interface MqkEnd {
   readonly stderr: string;
 }
 
-const CLI = fileURLToPath(import.meta.resolve("../../cli.ts"));
+/** The program's entry, for commands that a shell runs. */
+export const CLI: string = fileURLToPath(import.meta.resolve("../../cli.ts"));
 
 function command(args: readonly string[], cwd?: string): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
@@ -36,7 +37,7 @@ export async function mqk(
   };
 }
 
-/** A running `mqk run`, ended with all its workers when it is disposed. */
+/** A running command, ended with all its workers when it is disposed. */
 export class MqkProcess implements AsyncDisposable {
   /** Number of the master. */
   readonly pid: number;
@@ -51,7 +52,7 @@ export class MqkProcess implements AsyncDisposable {
   #ended = false;
 
   private constructor(args: readonly string[], cwd?: string) {
-    this.#child = command(["run", ...args], cwd).spawn();
+    this.#child = command(args, cwd).spawn();
     this.pid = this.#child.pid;
     this.#read = Promise.all([
       collect(this.#child.stderr, this.stderr),
@@ -70,8 +71,20 @@ export class MqkProcess implements AsyncDisposable {
     return mqk;
   }
 
+  /** Starts `mqk run <args>` in a folder and waits until a worker is ready. */
+  static async in(cwd: string, ...args: string[]): Promise<MqkProcess> {
+    const mqk = MqkProcess.start(args, cwd);
+    await mqk.ready();
+    return mqk;
+  }
+
   /** Starts `mqk run <args>` and waits for nothing. */
   static start(args: readonly string[], cwd?: string): MqkProcess {
+    return MqkProcess.command(["run", ...args], cwd);
+  }
+
+  /** Starts any command and waits for nothing. */
+  static command(args: readonly string[], cwd?: string): MqkProcess {
     return new MqkProcess(args, cwd);
   }
 

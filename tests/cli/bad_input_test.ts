@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { mqk } from "../harness/mqk_process.ts";
+import { RedisServer } from "../harness/redis_server.ts";
+import { TempDir } from "../harness/temp_dir.ts";
+
+/** Runs a command that must fail with one clear line, and answers with it. */
+async function refused(
+  args: readonly string[],
+  expected: { code: number; line: RegExp; cwd?: string },
+): Promise<void> {
+  const { code, stdout, stderr } = await mqk(args, { cwd: expected.cwd });
+  const what = `mqk ${args.join(" ")}\n${stderr}`;
+  assert.equal(code, expected.code, what);
+  assert.equal(stdout, "", what);
+  assert.match(stderr, /^mqk: [^\n]+\n$/, what);
+  assert.match(stderr, expected.line, what);
+  assert.doesNotMatch(stderr, /\bat .*:\d+:\d+|s3cret/, what);
+}
+
+const USAGE: readonly (readonly [string, RegExp])[] = [
+  ["run --frobnicate", /unknown option '--frobnicate'/],
+  ["run -w -1", /-w, --workers.*'-1' is invalid.*whole number/],
+  ["run -w many", /'many' is invalid.*whole number from 1/],
+  ["run -w 0", /'0' is invalid/],
+  ["run --concurrency 0", /'0' is invalid/],
+  ["run --queue a}b", /queue name "a}b".*\[A-Za-z0-9_.-\]/],
+  ["run --root /no/such/folder", /root \/no\/such\/folder: no such folder/],
+  ["run --allow-import ftp://x", /'ftp:\/\/x' is invalid.*https/],
+  ["run --shutdown-timeout soon", /'soon' is invalid/],
+  ["run --log-format xml", /'xml' is invalid.*text, json/],
+  ["run -s mysql://u:s3cret@h", /DSN "mysql:\/\/u:\*\*\*@h".*redis:\/\//],
+  ["invoke", /missing required argument 'reference'/],
+  ["invoke --ttl 0 mqk:calculator#sum", /'0' is invalid/],
+  ["invoke mqk:calculator#a.b.c", /at most two levels/],
+  ["invoke mqk:calculator#sum -i none", /'none' is invalid/],
+  ["invoke ./x.ts#f --queue a}b", /queue name "a}b"/],
+  ["monitor --interval never", /'never' is invalid/],
+  ["failed retry", /give ids, or else --all/],
+  ["failed delete", /give ids, or else --all/],
+  ["frobnicate", /unknown command 'frobnicate'/],
+];
+
+for (const [args, line] of USAGE) {
+  Deno.test(`"mqk ${args}" is one clear line and exit code 2`, async () => {
+    await refused(args.split(" "), { code: 2, line });
+  });
+}
+
+Deno.test("an empty reference is one clear line and exit code 2", async () => {
+  await refused(["invoke", ""], { code: 2, line: /empty reference/ });
+});
+
+Deno.test("an argument of 2 MiB is refused with its size and the limit", async () => {
+  await using dir = new TempDir();
+  const text = "x".repeat(100_000);
+  const args = Array.from({ length: 21 }, () => text);
+  await refused(["invoke", "-s", "sqlite:q", "mqk:calculator#sum", ...args], {
+    code: 2,
+    line: /1048576|1 MiB/,
+    cwd: dir.path,
+  });
+});
+
+Deno.test("a file that is no SQLite database is named", async () => {
+  await using dir = new TempDir();
+  const path = dir.write("queue.sqlite", "this is not a database at all\n");
+  for (const command of ["invoke mqk:calculator#sum 1 2", "run --burst"]) {
+    await refused([...command.split(" "), "-s", `sqlite:${path}`], {
+      code: 1,
+      line: /queue\.sqlite/,
+    });
+  }
+  assert.equal(
+    Deno.readTextFileSync(path),
+    "this is not a database at all\n",
+  );
+});
+
+Deno.test("a folder that can't be written is named", async () => {
+  await refused(["invoke", "mqk:calculator#sum", "-s", "sqlite:/proc/q/q"], {
+    code: 1,
+    line: /\/proc\/q/,
+  });
+});
+
+Deno.test("a port that refuses and a port that is silent are one line each", async () => {
+  const silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = silent.addr as Deno.NetAddr;
+  const dsn = `redis://:s3cret@127.0.0.1:${port}`;
+  const open: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const connection of silent) open.push(connection);
+  })();
+  const startedAt = performance.now();
+  await Promise.all(
+    ["invoke mqk:calculator#sum", "run", "monitor", "failed list"].map((
+      command,
+    ) =>
+      refused([...command.split(" "), "-s", dsn], {
+        code: 1,
+        line: new RegExp(`127\\.0\\.0\\.1:${port}`),
+      })
+    ),
+  );
+  assert.ok(performance.now() - startedAt < 20_000);
+  silent.close();
+  for (const connection of open) connection.close();
+  await accepting;
+  for (const command of ["invoke mqk:calculator#sum", "run -w 3"]) {
+    await refused([...command.split(" "), "-s", dsn], {
+      code: 1,
+      line: new RegExp(`127\\.0\\.0\\.1:${port}.*refused`),
+    });
+  }
+});
+
+Deno.test("a wrong password is one line that does not show it", async () => {
+  await using redis = await RedisServer.start({
+    password: "right",
+  });
+  const dsn = `redis://:s3cret@127.0.0.1:${redis.port}`;
+  for (const command of ["invoke mqk:calculator#sum", "run", "monitor"]) {
+    await refused([...command.split(" "), "-s", dsn], {
+      code: 1,
+      line: /WRONGPASS|password/,
+    });
+  }
+});
