@@ -141,7 +141,15 @@ export class ServerConnection implements Connection {
     if (this.#closed) throw new NotSentError("Cannot use a closed connection");
     const { url, onInvalidate, preamble = [] } = this.#options;
     const server = new URL(url).host;
-    const client = newClient(url, onInvalidate !== undefined);
+    let client: Client;
+    try {
+      client = newClient(url, onInvalidate !== undefined);
+    } catch (error) {
+      throw new NotSentError(
+        `Cannot use the DSN of Redis at ${server}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
     try {
       let lastError: unknown;
       client.on("error", (error) => {

@@ -56,6 +56,11 @@ export class QueueKeys {
     return `${this.#prefix}held:${worker}`;
   }
 
+  /** What a script needs to see whether a worker may change what it holds. */
+  lease(worker: string): [meta: string, workers: string, held: string] {
+    return [this.meta, this.workers, this.held(worker)];
+  }
+
   /** Hash: number and outcome of up to 128 jobs of one producer. */
   results(bucket: string): string {
     return `${this.#prefix}results:${bucket}`;

@@ -24,6 +24,10 @@ if holds ~= known then
   return redis.error_reply('MISMATCH held are ' .. holds .. ', known ' .. known)
 end
 
+-- What was stored can't be taken back, so every type is looked at before.
+for i = 4, 7 do redis.call('LLEN', KEYS[i]) end
+redis.call('ZCARD', failed)
+
 local messages, oversized = {}, {}
 local size, read, sources = 0, 0, {}
 
@@ -66,7 +70,6 @@ if #messages == 0 then
 end
 
 local tick = redis.call('HGET', meta, 'tick') or '0'
-if #oversized > 0 then redis.call('ZCARD', failed) end
 redis.call('ZADD', workers, tick, worker)
 local batch = 0
 if #sources > 0 then

@@ -34,42 +34,20 @@ export function settleCalls(
 ): SettleCall[] {
   return parts(settlements, settlementLength).map((part) => {
     const plain: string[] = [];
-    const others: string[] = [];
+    const moved: string[] = [];
     const outcomes = new Outcomes(keys);
     for (const item of part) {
-      if (item.outcome !== undefined && item.id !== undefined) {
-        outcomes.add(item.id, item.outcome, item.token);
-      } else if (item.kind === "done") plain.push(item.token);
-      else others.push(item.token);
+      if (
+        item.kind !== "retry" && item.outcome !== undefined &&
+        item.id !== undefined
+      ) outcomes.add(item.id, item.outcome, item.token);
+      else if (item.kind === "done") plain.push(item.token);
+      else moved.push(item.token);
     }
-    const tokens = plain.concat(...outcomes.tokens(), others);
-    const retries: string[] = [];
-    const failures: string[] = [];
-    for (const item of part) {
-      if (item.kind === "done") continue;
-      const place = String(tokens.indexOf(item.token) + 1);
-      if (item.kind === "failed") failures.push(place, item.entry);
-      else {
-        retries.push(
-          place,
-          item.alone ? "5" : "4",
-          String(Math.max(0, Math.round(item.delayMs))),
-          item.message,
-        );
-      }
-    }
-    const args = [
-      worker,
-      String(limits.failed),
-      String(limits.failedAgeMs),
-      String(plain.length),
-      String(tokens.length),
-    ].concat(tokens);
+    const tokens = plain.concat(...outcomes.tokens(), moved);
+    const args = header(limits, worker, plain.length, tokens);
     outcomes.append(args);
-    args.push(String(retries.length / 4));
-    append(args, retries);
-    args.push(String(failures.length / 2));
-    append(args, failures);
+    appendMoves(args, tokens, part);
     outcomes.appendEvents(args);
     return { keys: settleKeys(keys, worker, outcomes), args };
   });
@@ -84,18 +62,52 @@ export function recordCalls(
   return parts(records, (record) => record.outcome.length).map((part) => {
     const outcomes = new Outcomes(keys);
     for (const { id, outcome } of part) outcomes.add(id, outcome);
-    const args = [
-      "",
-      String(limits.failed),
-      String(limits.failedAgeMs),
-      "0",
-      "0",
-    ];
+    const args = header(limits, "", 0, []);
     outcomes.append(args);
     args.push("0", "0");
     outcomes.appendEvents(args);
     return { keys: settleKeys(keys, "", outcomes), args };
   });
+}
+
+function header(
+  limits: Limits,
+  worker: string,
+  plain: number,
+  tokens: readonly string[],
+): string[] {
+  return [
+    worker,
+    String(limits.failed),
+    String(limits.failedAgeMs),
+    String(plain),
+    String(tokens.length),
+  ].concat(tokens);
+}
+
+/** What goes to another list: it names its token by its place. */
+function appendMoves(
+  args: string[],
+  tokens: readonly string[],
+  part: readonly Settlement[],
+): void {
+  const retries: string[] = [];
+  const failures: string[] = [];
+  let places: Map<string, number> | undefined;
+  for (const item of part) {
+    if (item.kind === "done") continue;
+    places ??= new Map(tokens.map((token, i) => [token, i + 1]));
+    const place = String(places.get(item.token));
+    if (item.kind === "failed") failures.push(place, item.entry);
+    else {
+      const delayMs = String(Math.max(0, Math.round(item.delayMs)));
+      retries.push(place, item.alone ? "5" : "4", delayMs, item.message);
+    }
+  }
+  args.push(String(retries.length / 4));
+  append(args, retries);
+  args.push(String(failures.length / 2));
+  append(args, failures);
 }
 
 function settleKeys(
@@ -168,13 +180,16 @@ function append(args: string[], more: readonly string[]): void {
   for (const value of more) args.push(value);
 }
 
+/** Text that is sent for one settlement. */
 function settlementLength(item: Settlement): number {
-  const stored = item.kind === "retry"
-    ? item.message.length
-    : item.kind === "failed"
-    ? item.entry.length
-    : 0;
-  return stored + (item.kind === "retry" ? 0 : item.outcome?.length ?? 0);
+  switch (item.kind) {
+    case "done":
+      return item.outcome?.length ?? 0;
+    case "retry":
+      return item.message.length;
+    case "failed":
+      return item.entry.length + (item.outcome?.length ?? 0);
+  }
 }
 
 /** Cuts a list into parts of at most so many jobs and so much text. */
@@ -187,7 +202,9 @@ export function parts<T>(
   let size = 0;
   for (let i = 0; i < items.length; i++) {
     const more = length(items[i]);
-    if (i > from && (i - from >= MAX_BATCH_JOBS || size + more > MAX_BATCH_BYTES)) {
+    if (
+      i > from && (i - from >= MAX_BATCH_JOBS || size + more > MAX_BATCH_BYTES)
+    ) {
       cut.push(items.slice(from, i));
       from = i;
       size = 0;

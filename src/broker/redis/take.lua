@@ -8,6 +8,8 @@ local limit, bytes, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARG
 
 -- See reserve.lua: a full server still drains.
 redis.call('HDEL', meta, '')
+for i = 2, 5 do redis.call('LLEN', KEYS[i]) end
+redis.call('ZCARD', failed)
 
 local messages, oversized = {}, {}
 local size, read, sources = 0, 0, {}

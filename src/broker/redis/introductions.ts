@@ -1,0 +1,67 @@
+import { SCHEMA_VERSION, SchemaError } from "../broker.ts";
+import type { Connection } from "./connection.ts";
+import { ReplyError } from "./errors.ts";
+import { type QueueKeys, QUEUES_KEY } from "./keys.ts";
+import { explain } from "./scripts.ts";
+
+/**
+ * What comes before the first command on a queue: its name is noted, and the
+ * version of its keys, or found to be one that this program can't write.
+ */
+export class Introductions {
+  readonly #connection: Connection;
+  readonly #known = new Map<string, Promise<void>>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /**
+   * Makes a queue known, once until {@linkcode forget}.
+   *
+   * @throws {SchemaError} If a later version of this program uses it.
+   */
+  of(keys: QueueKeys): Promise<void> {
+    const known = this.#known.get(keys.queue);
+    if (known !== undefined) return known;
+    const introduced = this.#introduce(keys);
+    this.#known.set(keys.queue, introduced);
+    introduced.catch(() => this.#known.delete(keys.queue));
+    return introduced;
+  }
+
+  /** The server may have lost what it knew. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  async #introduce(keys: QueueKeys): Promise<void> {
+    const { meta, queue } = keys;
+    const [, , version] = await Promise.all([
+      this.#write(["SADD", QUEUES_KEY, queue]),
+      this.#write(["HSETNX", meta, "v", String(SCHEMA_VERSION)]),
+      this.#write(["HGET", meta, "v"]),
+    ]).catch(async (error) => {
+      throw await explain(
+        this.#connection,
+        error,
+        `use queue ${queue}`,
+        [QUEUES_KEY, meta],
+      );
+    });
+    if (Number(version ?? SCHEMA_VERSION) > SCHEMA_VERSION) {
+      throw new SchemaError(
+        `Cannot use queue ${queue}: its keys have version ${version}, this ` +
+          `program writes version ${SCHEMA_VERSION}; update it`,
+      );
+    }
+  }
+
+  /** A full server refuses this, and must still be drained. */
+  #write(command: string[]): Promise<unknown> {
+    return this.#connection.call(command[1], command).catch((error) => {
+      if (error instanceof ReplyError && error.code === "OOM") return null;
+      throw error;
+    });
+  }
+}

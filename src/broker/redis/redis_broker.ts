@@ -1,0 +1,394 @@
+import { BrokerError } from "../../errors.ts";
+import {
+  type Batch,
+  type Broker,
+  type Counts,
+  type Entry,
+  LEASE_TICKS,
+  type OutcomeRecord,
+  type Reaped,
+  type Renewal,
+  type ReserveRequest,
+  type Settlement,
+  TICK_MS,
+} from "../broker.ts";
+import type { Dsn } from "../dsn.ts";
+import type { OpenOptions } from "../open.ts";
+import { type ConnectionOptions, ServerConnection } from "./connection.ts";
+import { readCounts } from "./counts.ts";
+import { enqueue } from "./enqueue.ts";
+import { Introductions } from "./introductions.ts";
+import { QueueKeys, QUEUES_KEY, workerKey } from "./keys.ts";
+import { LIMITS, type Limits } from "./limits.ts";
+import { reconcile } from "./reconcile.ts";
+import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
+import {
+  ConnectionRunner,
+  explain,
+  Scripts,
+  type ScriptTexts,
+} from "./scripts.ts";
+import { recordCalls, type SettleCall, settleCalls } from "./settling.ts";
+import { inOrder } from "./tokens.ts";
+import { QueueTracking } from "./tracking.ts";
+import { BLOCK_SECONDS, QueueLine, waitOnLines } from "./waiting.ts";
+import { readWarnings } from "./warnings.ts";
+
+/** How the Redis broker is used; what is more than the role is for tests. */
+export interface RedisOptions extends OpenOptions {
+  readonly limits?: Partial<Limits>;
+  readonly scripts?: ScriptTexts;
+  /** How long a command may stay unanswered. Default 5 s. */
+  readonly deadlineMs?: number;
+}
+
+/** With more queues, one connection hears of all of them. */
+const MOST_LINES = 8;
+/** How long the record of a worker's health is kept. */
+const HEALTH_SECONDS = 60;
+
+const KINDS = { C: "crashed", S: "suspect", R: "ready" } as const;
+const MARKS = { C: ":c", S: ":s", R: "" } as const;
+
+/**
+ * The broker on one Redis server (6.2 or later) or Valkey: each verb is one
+ * script, and all that a worker changes goes over one connection, in order.
+ */
+export class RedisBroker implements Broker {
+  readonly #options: RedisOptions;
+  readonly #url: string;
+  readonly #limits: Limits;
+  readonly #connection: ServerConnection;
+  readonly #runner: ConnectionRunner;
+  readonly #introductions: Introductions;
+  readonly #limiter: ResultLimiter;
+  readonly #keys = new Map<string, QueueKeys>();
+  readonly #lines = new Map<string, QueueLine>();
+  #tracking: QueueTracking | undefined;
+  #watcher: ResultWatcher | undefined;
+
+  private constructor(url: string, options: RedisOptions) {
+    this.#url = url;
+    this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
+    const scripts = new Scripts(options.scripts);
+    this.#connection = this.#connect({
+      // A client needs one or two of them; those are sent when they are missed.
+      preamble: options.role === "client" ? [] : scripts.loading(),
+      onLost: () => this.#introductions.forget(),
+    });
+    this.#runner = new ConnectionRunner(this.#connection, scripts);
+    this.#introductions = new Introductions(this.#connection);
+    this.#limiter = new ResultLimiter(
+      this.#connection,
+      this.#runner,
+      this.#limits,
+    );
+  }
+
+  /**
+   * Connects; see `openBroker`.
+   *
+   * @throws {BrokerError} If the server can't be reached or refuses us.
+   */
+  static async open(
+    { url }: Extract<Dsn, { kind: "redis" }>,
+    options: RedisOptions = {},
+  ): Promise<RedisBroker> {
+    const broker = new RedisBroker(url, options);
+    try {
+      await broker.#connection.open();
+    } catch (error) {
+      await broker[Symbol.asyncDispose]();
+      throw new BrokerError((error as Error).message, { cause: error });
+    }
+    return broker;
+  }
+
+  async register(queues: readonly string[]): Promise<void> {
+    await Promise.all(
+      queues.map((queue) => this.#introductions.of(this.#keysOf(queue))),
+    );
+  }
+
+  async queues(): Promise<string[]> {
+    try {
+      const names = await this.#connection
+        .call(QUEUES_KEY, ["SMEMBERS", QUEUES_KEY]) as string[];
+      return names.sort();
+    } catch (error) {
+      throw await explain(this.#connection, error, "list queues", [QUEUES_KEY]);
+    }
+  }
+
+  async enqueue(entries: readonly Entry[]): Promise<string[]> {
+    return await enqueue({
+      connection: this.#connection,
+      runner: this.#runner,
+      keysOf: (queue) => this.#keysOf(queue),
+      introduce: (keys) => this.#introductions.of(keys),
+    }, entries);
+  }
+
+  async reserve(
+    worker: string,
+    queue: string,
+    { limit, bytes, known, idle }: ReserveRequest,
+  ): Promise<Batch> {
+    const keys = this.#keysOf(queue);
+    const [code, batch, suspects, messages] = await this.#runner.run(
+      "reserve",
+      [
+        ...keys.lease(worker),
+        keys.crashed,
+        keys.suspect,
+        keys.inbox,
+        keys.ready,
+        keys.failed,
+      ],
+      [
+        worker,
+        String(limit),
+        String(bytes),
+        String(known),
+        idle ? "1" : "0",
+        String(this.#limits.messageBytes),
+        String(this.#limits.failed),
+      ],
+    ) as [keyof typeof KINDS, number, number, string[]];
+    const mark = MARKS[code];
+    const tokens: string[] = [];
+    for (let i = 0; i < messages.length; i++) {
+      tokens.push(`${batch}:${i}${mark}`);
+    }
+    return { kind: KINDS[code], tokens, messages, suspects };
+  }
+
+  async begin(worker: string, queue: string, token: string): Promise<string> {
+    const lease = this.#keysOf(queue).lease(worker);
+    return await this.#runner.run("begin", lease, [
+      worker,
+      token,
+      token.replace(/:s$/, ":r"),
+    ]) as string;
+  }
+
+  async settle(
+    worker: string,
+    queue: string,
+    settlements: readonly Settlement[],
+  ): Promise<number> {
+    const keys = this.#keysOf(queue);
+    const calls = settleCalls(keys, worker, settlements, this.#limits);
+    return await this.#settle(keys, calls);
+  }
+
+  async release(
+    worker: string,
+    queue: string,
+    tokens: readonly string[],
+  ): Promise<void> {
+    const keys = this.#keysOf(queue);
+    await this.#runner.run(
+      "release",
+      [...keys.lease(worker), keys.ready, keys.suspect, keys.crashed],
+      [worker, ...inOrder(tokens)],
+    );
+  }
+
+  async renew(worker: string, queues: readonly string[]): Promise<Renewal[]> {
+    return await Promise.all(queues.map(async (queue) => {
+      const lease = this.#keysOf(queue).lease(worker);
+      const [held, schema] = await this.#runner
+        .run("renew", lease, [worker]) as number[];
+      return { held, schema };
+    }));
+  }
+
+  async reconcile(
+    worker: string,
+    queue: string,
+    tokens: readonly string[],
+  ): Promise<string[]> {
+    const keys = this.#keysOf(queue);
+    return await reconcile(this.#connection, {
+      worker,
+      workers: keys.workers,
+      held: keys.held(worker),
+      tokens,
+      release: (unknown) => this.release(worker, queue, unknown),
+    });
+  }
+
+  async recover(
+    worker: string,
+    queue: string,
+    reason: "replaced" | "lapsed",
+  ): Promise<number> {
+    const keys = this.#keysOf(queue);
+    return await this.#runner.run(
+      "recover",
+      [...keys.lease(worker), keys.suspect, keys.crashed],
+      [worker, reason, String(LEASE_TICKS)],
+    ) as number;
+  }
+
+  async reap(queue: string): Promise<Reaped> {
+    const keys = this.#keysOf(queue);
+    const { resultAgeMs, failedAgeMs } = this.#limits;
+    const [advanced, more, suspects, lapsed, expired] = await this.#runner.run(
+      "reap",
+      [
+        keys.meta,
+        keys.workers,
+        keys.scheduled,
+        keys.retry,
+        keys.lone,
+        keys.ready,
+        keys.suspect,
+        keys.crashed,
+        keys.inbox,
+        keys.failed,
+        keys.buckets,
+      ],
+      [TICK_MS, LEASE_TICKS, resultAgeMs, failedAgeMs].map(String),
+    ) as [number, number, number, string[], string[]];
+    if (expired.length > 0) await this.#limiter.evict(keys, expired);
+    return { advanced: advanced === 1, more: more === 1, suspects, lapsed };
+  }
+
+  async wait(
+    queues: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string[]> {
+    if (signal.aborted) return [];
+    if (queues.length > MOST_LINES) {
+      this.#tracking ??= new QueueTracking((own) => this.#connect(own));
+      return await this.#tracking
+        .wait(queues.map((queue) => this.#keysOf(queue)), signal);
+    }
+    return await waitOnLines(queues.map((queue) => this.#line(queue)), signal);
+  }
+
+  async pass(queue: string): Promise<void> {
+    const { meta, inbox, ready } = this.#keysOf(queue);
+    await this.#runner.run("pass", [meta, inbox, ready], []);
+  }
+
+  async take(queue: string, limit: number, bytes: number): Promise<string[]> {
+    const keys = this.#keysOf(queue);
+    const { messageBytes, failed } = this.#limits;
+    return await this.#runner.run(
+      "take",
+      [
+        keys.meta,
+        keys.inbox,
+        keys.ready,
+        keys.suspect,
+        keys.crashed,
+        keys.failed,
+      ],
+      [limit, bytes, messageBytes, failed].map(String),
+    ) as string[];
+  }
+
+  async record(
+    queue: string,
+    outcomes: readonly OutcomeRecord[],
+  ): Promise<void> {
+    const keys = this.#keysOf(queue);
+    await this.#settle(keys, recordCalls(keys, outcomes, this.#limits));
+  }
+
+  async results(
+    queue: string,
+    ids: readonly string[],
+  ): Promise<(string | null)[]> {
+    const keys = this.#keysOf(queue);
+    return await readResults(this.#connection, keys, ids);
+  }
+
+  async watchResults(
+    queue: string,
+    producer: string,
+    changed: (numbers?: readonly number[]) => void,
+  ): Promise<AsyncDisposable> {
+    this.#watcher ??= new ResultWatcher(
+      (own) => this.#connect(own),
+      this.#options.role === "client",
+    );
+    return await this.#watcher
+      .watch(this.#keysOf(queue).done(producer), changed);
+  }
+
+  async counts(queues: readonly string[]): Promise<Counts[]> {
+    return await Promise.all(
+      queues.map((queue) => readCounts(this.#connection, this.#keysOf(queue))),
+    );
+  }
+
+  async warnings(): Promise<string[]> {
+    return await readWarnings(this.#connection);
+  }
+
+  async report(worker: string, health: Record<string, string>): Promise<void> {
+    await this.#runner.run("report", [workerKey(worker)], [
+      String(HEALTH_SECONDS),
+      ...Object.entries(health).flat(),
+    ]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const parts = [...this.#lines.values(), this.#tracking, this.#watcher];
+    for (const part of parts) await part?.[Symbol.asyncDispose]();
+    await this.#limiter[Symbol.asyncDispose]();
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #settle(
+    keys: QueueKeys,
+    calls: readonly SettleCall[],
+  ): Promise<number> {
+    const replies = await Promise.all(
+      calls.map((call) => this.#runner.run("settle", call.keys, call.args)),
+    ) as [number, number, number][];
+    let removed = 0;
+    for (const [count, results, bytes] of replies) {
+      removed += count;
+      this.#limiter.check(keys, results, bytes);
+    }
+    return removed;
+  }
+
+  #line(queue: string): QueueLine {
+    let line = this.#lines.get(queue);
+    if (line === undefined) {
+      line = new QueueLine({
+        keys: this.#keysOf(queue),
+        connection: this.#connect({
+          deadlineMs: BLOCK_SECONDS * 1000 + (this.#options.deadlineMs ?? 3000),
+        }),
+        pass: () => this.pass(queue),
+      });
+      this.#lines.set(queue, line);
+    }
+    return line;
+  }
+
+  #keysOf(queue: string): QueueKeys {
+    let keys = this.#keys.get(queue);
+    if (keys === undefined) {
+      this.#keys.set(queue, keys = new QueueKeys(queue));
+    }
+    return keys;
+  }
+
+  #connect(own: Omit<ConnectionOptions, "url">): ServerConnection {
+    return new ServerConnection({
+      url: this.#url,
+      deadlineMs: this.#options.deadlineMs,
+      unrefWhenIdle: this.#options.role === "client",
+      ...own,
+    });
+  }
+}
