@@ -19,7 +19,7 @@ export interface HeartbeatParts {
   readonly worker: string;
   readonly holdings: ReadonlyMap<string, Holdings>;
   readonly lease: Lease;
-  readonly reaper: Reaper;
+  readonly reaper: Pick<Reaper, "step">;
   /** What is published about this worker. */
   health(): Record<string, string>;
   fenced(error: FencedError): void;
@@ -44,8 +44,7 @@ export class Heartbeat {
     for (let beat = 0; !ending.aborted; beat++) {
       const startedMs = performance.now();
       try {
-        await this.#renew();
-        await this.#parts.reaper.step(ending);
+        await this.beat(ending);
         if (beat % REPORT_EVERY_BEATS === 0) {
           await this.#parts.broker.report(
             this.#parts.worker,
@@ -60,6 +59,12 @@ export class Heartbeat {
       const tookMs = performance.now() - startedMs;
       await sleep(Math.max(50, EVERY_MS - tookMs), ending);
     }
+  }
+
+  /** One renewal, and one step of the reaper after it. */
+  async beat(ending: AbortSignal): Promise<void> {
+    await this.#renew();
+    await this.#parts.reaper.step(ending);
   }
 
   async #renew(): Promise<void> {

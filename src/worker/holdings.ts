@@ -60,23 +60,29 @@ export class LeasedHoldings implements Holdings {
   readonly #broker: Broker;
   readonly #worker: string;
   readonly #ending: AbortSignal;
+  readonly #pause: typeof sleep;
   readonly #flights = new Set<Flight>();
   readonly #answered = new Notice();
   #doubt = false;
   #repeating = 0;
   #complainedAtMs = -Infinity;
 
-  /** @param ending Aborts when the process ends and nothing is repeated any more. */
+  /**
+   * @param ending Aborts when the process ends and nothing is repeated any more.
+   * @param pause Waits before a command is repeated; a test needs no real time.
+   */
   constructor(
     broker: Broker,
     worker: string,
     queue: string,
     ending: AbortSignal,
+    pause: typeof sleep = sleep,
   ) {
     this.#broker = broker;
     this.#worker = worker;
     this.queue = queue;
     this.#ending = ending;
+    this.#pause = pause;
   }
 
   get held(): number {
@@ -190,7 +196,7 @@ export class LeasedHoldings implements Holdings {
         const later = error instanceof BrokerUnavailableError
           ? backoffMs(tries, { minMs: 50, maxMs: 2_000 })
           : 1_000;
-        await sleep(later, this.#ending);
+        await this.#pause(later, this.#ending);
       }
     }
   }

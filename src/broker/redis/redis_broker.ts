@@ -14,7 +14,11 @@ import {
 } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
-import { type ConnectionOptions, ServerConnection } from "./connection.ts";
+import {
+  type Connection,
+  type ConnectionOptions,
+  ServerConnection,
+} from "./connection.ts";
 import { readCounts } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
 import { Introductions } from "./introductions.ts";
@@ -58,7 +62,7 @@ export class RedisBroker implements Broker {
   readonly #options: RedisOptions;
   readonly #url: string;
   readonly #limits: Limits;
-  readonly #connection: ServerConnection;
+  readonly #connection: Connection;
   readonly #runner: ConnectionRunner;
   readonly #introductions: Introductions;
   readonly #limiter: ResultLimiter;
@@ -67,12 +71,20 @@ export class RedisBroker implements Broker {
   #tracking: QueueTracking | undefined;
   #watcher: ResultWatcher | undefined;
 
-  private constructor(url: string, options: RedisOptions) {
+  /**
+   * Opens nothing. `connection` is one that is there already, for tests that
+   * lose commands on their way.
+   */
+  constructor(
+    url: string,
+    options: RedisOptions,
+    scripts: Scripts = new Scripts(options.scripts),
+    connection?: Connection,
+  ) {
     this.#url = url;
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    const scripts = new Scripts(options.scripts);
-    this.#connection = this.#connect({
+    this.#connection = connection ?? this.#connect({
       // A client needs one or two of them; those are sent when they are missed.
       preamble: options.role === "client" ? [] : scripts.loading(),
       onLost: () => this.#introductions.forget(),
@@ -97,7 +109,7 @@ export class RedisBroker implements Broker {
   ): Promise<RedisBroker> {
     const broker = new RedisBroker(url, options);
     try {
-      await broker.#connection.open();
+      await (broker.#connection as ServerConnection).open();
     } catch (error) {
       await broker[Symbol.asyncDispose]();
       throw new BrokerError((error as Error).message, { cause: error });
