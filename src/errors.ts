@@ -28,6 +28,7 @@ export interface JobFailure {
  * ```
  */
 export class ArgumentError extends Error {
+  /** Name of the class. */
   override name = "ArgumentError";
 }
 
@@ -36,6 +37,7 @@ export class ArgumentError extends Error {
  * reached at all. Nothing was stored.
  */
 export class BrokerError extends Error {
+  /** Name of the class. */
   override name = "BrokerError";
 }
 
@@ -45,6 +47,7 @@ export class BrokerError extends Error {
  * for the caller to do so.
  */
 export class EnqueueUncertainError extends Error {
+  /** Name of the class. */
   override name = "EnqueueUncertainError";
   /** Ids of the jobs in the same call that are stored. */
   readonly confirmed: readonly string[];
@@ -65,6 +68,7 @@ export class EnqueueUncertainError extends Error {
 
 /** The job used up its attempts; `cause` is what the last one threw. */
 export class JobFailedError extends Error {
+  /** Name of the class. */
   override name = "JobFailedError";
   /** Id of the job. */
   readonly jobId: string;
@@ -87,21 +91,25 @@ export class JobFailedError extends Error {
 
 /** One attempt took longer than the job's ttl; the `cause` of a failed job. */
 export class TtlExceededError extends Error {
+  /** Name of the class. */
   override name = "TtlExceededError";
 }
 
 /** No outcome came within `timeout`; the job itself goes on. */
 export class ResultTimeoutError extends Error {
+  /** Name of the class. */
   override name = "ResultTimeoutError";
 }
 
 /** The job ended, but its result is not kept, or not any more. */
 export class ResultNotKeptError extends Error {
+  /** Name of the class. */
   override name = "ResultNotKeptError";
 }
 
 /** The job is done, but JSON can't hold what it returned; it is not retried. */
 export class ResultNotSerializableError extends Error {
+  /** Name of the class. */
   override name = "ResultNotSerializableError";
 }
 
@@ -117,6 +125,7 @@ export class ResultNotSerializableError extends Error {
  * ```
  */
 export class NoRetry extends Error {
+  /** Name of the class. */
   override name = "NoRetry";
 }
 
@@ -133,6 +142,7 @@ export class NoRetry extends Error {
  * ```
  */
 export class RetryAfter extends Error {
+  /** Name of the class. */
   override name = "RetryAfter";
   /** Seconds until the next attempt. */
   readonly seconds: number;

@@ -1,0 +1,124 @@
+import { defaultDsn, parseDsn } from "../broker/dsn.ts";
+import type { JobPolicy, JobSpec } from "../job/policy.ts";
+import { jobContext } from "../job_context.ts";
+import type { Job } from "./job.ts";
+import { StoreClient } from "./store_client.ts";
+import { BorrowedStore, BrokerConnection } from "./store_connection.ts";
+import type { AnyJob, JobFunction, JobOf, ModuleJobs } from "./typed_jobs.ts";
+
+/** A job with its policy and its arguments. */
+export interface JobCall<Args extends readonly unknown[] = readonly unknown[]>
+  extends JobSpec {
+  /** The function's arguments. Default: none. */
+  args?: Args;
+}
+
+/**
+ * Sends jobs to one broker, and learns of their results.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@mqk/core";
+ * await using client = connect("redis://localhost");
+ * const job = await client.invoke("./jobs/calculator.ts#sum", 1, 2);
+ * console.log(await job.result());
+ * ```
+ */
+export interface Client extends AsyncDisposable {
+  /**
+   * Sends one job; resolves when the broker has stored it. Calls of one turn
+   * of the event loop share a round trip; while many are unanswered, further
+   * ones wait.
+   *
+   * @param target `<module>#<export>`, or a {@linkcode JobSpec} with a policy.
+   * @param args The function's arguments: values that JSON keeps unchanged.
+   * @throws {ArgumentError} If JSON would lose or change an argument, the
+   * policy is out of range, or the message is above 1 MiB. Nothing was sent.
+   * @throws {BrokerError} If the broker can't be reached or refused it:
+   * nothing was stored.
+   * @throws {EnqueueUncertainError} If there was no answer within 5 seconds:
+   * the job may be stored or not.
+   */
+  invoke<F extends JobFunction = AnyJob>(
+    target: string | JobSpec,
+    ...args: Parameters<F>
+  ): Promise<JobOf<F>>;
+
+  /**
+   * Sends many jobs at once; resolves when all are stored. Errors are those of
+   * {@linkcode Client.invoke}; if one call is wrong, none is sent.
+   *
+   * @example
+   * ```ts
+   * import { connect } from "@mqk/core";
+   * await using client = connect();
+   * const sent = await client.invokeMany(
+   *   ["a.txt", "b.txt"].map((path) => ({
+   *     job: "./jobs/count.ts#words",
+   *     args: [path],
+   *   })),
+   * );
+   * const words = await Promise.all(sent.map((job) => job.result()));
+   * ```
+   */
+  invokeMany<F extends JobFunction = AnyJob>(
+    calls: readonly JobCall<Parameters<F>>[],
+  ): Promise<JobOf<F>[]>;
+
+  /**
+   * The functions of a module as functions that send jobs, as
+   * {@linkcode jobs} does for the default client.
+   *
+   * @throws {ArgumentError} If the policy is out of range.
+   */
+  jobs<M = Record<string, AnyJob>>(
+    module: string,
+    policy?: JobPolicy,
+  ): ModuleJobs<M>;
+
+  /**
+   * The job with this handle, whoever sent it to this broker.
+   *
+   * @throws {ArgumentError} If it is not a handle.
+   *
+   * @example
+   * ```ts
+   * import { connect } from "@mqk/core";
+   * await using client = connect();
+   * const job = client.job<number>(Deno.args[0]);
+   * console.log(await job.status());
+   * ```
+   */
+  job<T = unknown>(handle: string): Job<T>;
+
+  /**
+   * Waits until what was sent is answered, then closes the connections, as
+   * `await using` does. A pending `result()` rejects with a `BrokerError`.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * A client of one broker. Its connections are opened by the first call, and
+ * keep the program alive only while a call is pending.
+ *
+ * @param dsn `redis://...`, `rediss://...` or `sqlite:PATH`. Default: inside a
+ * job the broker of its worker, else `MQK_DSN`, else the embedded file
+ * `.mqk/queue.sqlite` in the folder of the nearest `deno.json`.
+ * @throws {ArgumentError} If the DSN can't be read.
+ *
+ * @example Keep the queues in a file of your own
+ * ```ts
+ * import { connect } from "@mqk/core";
+ * await using client = connect("sqlite:/var/lib/shop/queue.sqlite");
+ * await client.invoke({ job: "./jobs/mail.ts#send", retries: 5 }, "a@b.org");
+ * ```
+ */
+export function connect(dsn?: string): Client {
+  const context = dsn === undefined ? jobContext() : undefined;
+  return new StoreClient(
+    context !== undefined
+      ? new BorrowedStore(context.store)
+      : new BrokerConnection(dsn === undefined ? defaultDsn() : parseDsn(dsn)),
+  );
+}

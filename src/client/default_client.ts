@@ -1,0 +1,115 @@
+/**
+ * The client behind the functions at the top level of the library.
+ *
+ * @module
+ */
+import type { JobPolicy, JobSpec } from "../job/policy.ts";
+import { type Client, connect, type JobCall } from "./client.ts";
+import type { AnyJob, JobFunction, JobOf, ModuleJobs } from "./typed_jobs.ts";
+
+/** One for the program; its connections do not keep it alive. */
+let client: Client | undefined;
+
+function defaultClient(): Client {
+  return client ??= connect();
+}
+
+/**
+ * Sends one job; resolves when the broker has stored it. A script that only
+ * calls this ends by itself. Calls of one turn of the event loop share a round
+ * trip; while many are unanswered, further ones wait.
+ *
+ * The broker is, inside a job, that of its worker; else `MQK_DSN`, else the
+ * embedded file `.mqk/queue.sqlite` in the folder of the nearest `deno.json`.
+ *
+ * @param target `<module>#<export>`, or a {@linkcode JobSpec} with a policy.
+ * @param args The function's arguments: values that JSON keeps unchanged.
+ * @throws {ArgumentError} If JSON would lose or change an argument, the policy
+ * is out of range, or the message is above 1 MiB. Nothing was sent.
+ * @throws {BrokerError} If the broker can't be reached or refused it: nothing
+ * was stored.
+ * @throws {EnqueueUncertainError} If there was no answer within 5 seconds: the
+ * job may be stored or not.
+ *
+ * @example Run a function in a worker and wait for what it returns
+ * ```ts
+ * import { invoke } from "@mqk/core";
+ * type Sum = (a: number, b: number) => number;
+ * const job = await invoke<Sum>("mqk:calculator#sum", 1, 2);
+ * console.log(await job.result()); // 3
+ * ```
+ *
+ * @example In a minute, on another queue, 10 seconds at most, 5 more attempts
+ * ```ts
+ * import { invoke } from "@mqk/core";
+ * await invoke(
+ *   { job: "./jobs/mail.ts#send", queue: "high", ttl: 10, retries: 5, delay: 60 },
+ *   "a@example.com",
+ * );
+ * ```
+ */
+export function invoke<F extends JobFunction = AnyJob>(
+  target: string | JobSpec,
+  ...args: Parameters<F>
+): Promise<JobOf<F>> {
+  return whenConnected((client) => client.invoke<F>(target, ...args));
+}
+
+/**
+ * Sends many jobs at once; resolves with them, in order, when all are stored.
+ * If one call is wrong, none is sent. Errors are those of {@linkcode invoke};
+ * `confirmed` of an `EnqueueUncertainError` names those that are stored.
+ *
+ * @example
+ * ```ts
+ * import { invokeMany } from "@mqk/core";
+ * const sent = await invokeMany(
+ *   ["a.txt", "b.txt"].map((path) => ({
+ *     job: "./jobs/count.ts#words",
+ *     args: [path],
+ *   })),
+ * );
+ * const words = await Promise.all(sent.map((job) => job.result()));
+ * ```
+ */
+export function invokeMany<F extends JobFunction = AnyJob>(
+  calls: readonly JobCall<Parameters<F>>[],
+): Promise<JobOf<F>[]> {
+  return whenConnected((client) => client.invokeMany<F>(calls));
+}
+
+/**
+ * The functions that a module exports, and static methods of classes that it
+ * exports, as functions that send jobs. Their types come from the module, so a
+ * wrong argument or name does not compile; the module itself is not loaded.
+ *
+ * @typeParam M `typeof import("./jobs/mail.ts")`. Left out: any name, any
+ * arguments.
+ * @param module The module as workers see it: relative to their root.
+ * @param policy How each of these jobs is run.
+ * @throws {ArgumentError} If the policy is out of range. The functions reject
+ * with the errors of {@linkcode invoke}.
+ *
+ * @example
+ * ```ts
+ * import { jobs } from "@mqk/core";
+ * // In a program: jobs<typeof import("./jobs/calculator.ts")>(...)
+ * type Calculator = { sum: (a: number, b: number) => number };
+ * const calculator = jobs<Calculator>("./jobs/calculator.ts", { ttl: 10 });
+ * const job = await calculator.sum(1, 2);
+ * const total: number = await job.result();
+ * ```
+ */
+export function jobs<M = Record<string, AnyJob>>(
+  module: string,
+  policy?: JobPolicy,
+): ModuleJobs<M> {
+  return defaultClient().jobs<M>(module, policy);
+}
+
+/** What goes wrong before there is a client rejects as all else does. */
+async function whenConnected<T>(
+  call: (client: Client) => Promise<T>,
+): Promise<T> {
+  return await call(defaultClient());
+}

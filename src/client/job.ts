@@ -1,0 +1,188 @@
+import {
+  ArgumentError,
+  JobFailedError,
+  ResultNotKeptError,
+  ResultNotSerializableError,
+  TtlExceededError,
+} from "../errors.ts";
+import { decodeOutcome, type ErrorData, type Outcome } from "../job/outcome.ts";
+import { type JobHandle, printHandle } from "./handle.ts";
+import type { Outcomes } from "./outcomes.ts";
+
+/** How long an outcome is kept at least, unless newer ones need its place. */
+const KEPT_MS = 3_600_000;
+const DEFAULT_TIMEOUT_SECONDS = 60;
+
+/**
+ * What is known of a job.
+ *
+ * - `pending`: it waits or runs;
+ * - `done`: it returned;
+ * - `failed`: it used up its attempts;
+ * - `expired`: it has no outcome, and could run more than an hour ago. It
+ *   ended and its outcome is no longer kept, or it still waits.
+ */
+export type JobStatus = "pending" | "done" | "failed" | "expired";
+
+/** How to wait for a result. */
+export interface ResultOptions {
+  /**
+   * Seconds after which to give up, at least 0. Default 60; `Infinity` waits
+   * without limit.
+   */
+  timeout?: number;
+}
+
+/**
+ * A job that was sent. `T` is what its function returns.
+ *
+ * @example
+ * ```ts
+ * import { invoke, type Job } from "@mqk/core";
+ * const job: Job = await invoke("mqk:calculator#sum", 1, 2);
+ * console.log(job.id, await job.status()); // kV3xQ0b7Zt.0 pending
+ * console.log(await job.result()); // 3
+ * ```
+ */
+export interface Job<T = unknown> {
+  /** `<producer>.<n>`, as logs and `mqk failed` name it. */
+  readonly id: string;
+
+  /**
+   * An opaque text from which {@linkcode Client.job} makes the job again, in
+   * another process or tomorrow.
+   */
+  readonly handle: string;
+
+  /**
+   * Waits until the job has ended, and answers with what it returned. A call
+   * that is pending keeps the program alive.
+   *
+   * @throws {JobFailedError} If it used up its attempts. `cause` is its own
+   * error: name, message, stack; a `TtlExceededError` if it overran.
+   * @throws {ResultTimeoutError} If there is no outcome within `timeout`. The
+   * job goes on.
+   * @throws {ResultNotKeptError} If it has ended, but what it returned is
+   * above 1 MiB, older than an hour, pushed out by newer results, or was not
+   * to be kept (`result: false`).
+   * @throws {ResultNotSerializableError} If JSON can't hold what it returned.
+   * @throws {BrokerError} If the broker can't be reached, or refuses.
+   *
+   * @example Wait 5 minutes for it
+   * ```ts
+   * import { invoke, JobFailedError } from "@mqk/core";
+   * const job = await invoke("./jobs/report.ts#build", 2026);
+   * try {
+   *   console.log(await job.result({ timeout: 300 }));
+   * } catch (error) {
+   *   if (!(error instanceof JobFailedError)) throw error;
+   *   console.error(error.attempts, error.cause);
+   * }
+   * ```
+   */
+  result(options?: ResultOptions): Promise<T>;
+
+  /**
+   * Looks once whether the job has ended. One with `result: false` leaves
+   * nothing to see: it is `pending`, and after an hour `expired`.
+   *
+   * @throws {BrokerError} If the broker can't be reached, or refuses.
+   */
+  status(): Promise<JobStatus>;
+}
+
+/** A job whose outcome lies in a broker. */
+export class StoredJob<T> implements Job<T> {
+  readonly #handle: JobHandle;
+  readonly #outcomes: Outcomes;
+  /** It had no outcome then, so none of before can have been forgotten. */
+  #pendingAtMs: number;
+
+  constructor(handle: JobHandle, outcomes: Outcomes) {
+    this.#handle = handle;
+    this.#outcomes = outcomes;
+    this.#pendingAtMs = handle.dueMs;
+  }
+
+  get id(): string {
+    return this.#handle.id;
+  }
+
+  get handle(): string {
+    return printHandle(this.#handle);
+  }
+
+  async result(options: ResultOptions = {}): Promise<T> {
+    const { id, queue, kept } = this.#handle;
+    const timeoutMs = checkTimeout(options.timeout) * 1000;
+    if (!kept) {
+      throw new ResultNotKeptError(
+        `The result of job ${id} is not kept: it was sent with result: false`,
+      );
+    }
+    const missed = (readAtMs: number) => this.#missed(readAtMs);
+    const text = await this.#outcomes.wait(queue, id, { timeoutMs, missed });
+    return value(id, decodeOutcome(text)) as T;
+  }
+
+  async status(): Promise<JobStatus> {
+    const { id, queue } = this.#handle;
+    const readAtMs = Date.now();
+    const text = await this.#outcomes.read(queue, id);
+    if (text === null) return this.#missed(readAtMs) ? "expired" : "pending";
+    return decodeOutcome(text).kind === "failed" ? "failed" : "done";
+  }
+
+  /** After a read that found nothing. */
+  #missed(readAtMs: number): Error | undefined {
+    if (readAtMs - this.#pendingAtMs > KEPT_MS) {
+      return new ResultNotKeptError(
+        `Job ${this.id} has no outcome, and results are kept for an hour: ` +
+          "it expired, or the job still waits",
+      );
+    }
+    if (readAtMs > this.#pendingAtMs) this.#pendingAtMs = readAtMs;
+  }
+}
+
+function checkTimeout(timeout: number = DEFAULT_TIMEOUT_SECONDS): number {
+  if (typeof timeout === "number" && timeout >= 0) return timeout;
+  throw new ArgumentError(
+    `Cannot wait with timeout ${JSON.stringify(timeout)}: ` +
+      "it must be a number of seconds from 0, or Infinity",
+  );
+}
+
+function value(id: string, outcome: Outcome): unknown {
+  switch (outcome.kind) {
+    case "done":
+      return outcome.json === "" ? undefined : JSON.parse(outcome.json);
+    case "failed": {
+      const { attempts, error } = outcome;
+      throw new JobFailedError(id, { attempts, cause: revive(error) });
+    }
+    case "too_large":
+      throw new ResultNotKeptError(notKept(id, outcome.message));
+    case "not_serializable":
+      throw new ResultNotSerializableError(notKept(id, outcome.message));
+  }
+}
+
+function notKept(id: string, reason: string): string {
+  return `Job ${id} is done, but its result is not kept: ${reason}`;
+}
+
+/** The job's own error, as far as it was stored. */
+function revive({ name, message, stack }: ErrorData): Error {
+  const error = name === "TtlExceededError"
+    ? new TtlExceededError(message)
+    : new Error(message);
+  // As in any error, neither is enumerable.
+  Object.defineProperty(error, "name", hidden(name));
+  Object.defineProperty(error, "stack", hidden(stack));
+  return error;
+}
+
+function hidden(value: unknown): PropertyDescriptor {
+  return { value, writable: true, configurable: true };
+}

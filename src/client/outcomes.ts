@@ -1,0 +1,109 @@
+import type { JobStore } from "../broker/broker.ts";
+import { BrokerError, ResultTimeoutError } from "../errors.ts";
+import { OutcomeReader } from "./outcome_reader.ts";
+import { OutcomeWatch, type Waiter } from "./outcome_watch.ts";
+
+/** No timer can be longer: 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** How a wait for one outcome goes. */
+export interface WaitOptions {
+  /** `Infinity`: without limit. */
+  readonly timeoutMs: number;
+  /** See {@linkcode Waiter.missed}. */
+  readonly missed: (readAtMs: number) => Error | undefined;
+}
+
+/** The outcomes of jobs, for all jobs of one client. */
+export class Outcomes {
+  readonly #store: () => Promise<JobStore>;
+  readonly #reader: OutcomeReader;
+  /** By queue and producer. */
+  readonly #watches = new Map<string, OutcomeWatch>();
+  #closed: Error | undefined;
+
+  constructor(store: () => Promise<JobStore>) {
+    this.#store = store;
+    this.#reader = new OutcomeReader(store);
+  }
+
+  /** The stored outcome, `null` if there is none. */
+  read(queue: string, id: string): Promise<string | null> {
+    return this.#reader.read(queue, id);
+  }
+
+  /**
+   * Waits for the outcome of a job.
+   *
+   * @throws {ResultTimeoutError} If none came in time.
+   */
+  wait(queue: string, id: string, options: WaitOptions): Promise<string> {
+    const { timeoutMs, missed } = options;
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) return reject(this.#closed);
+      const watch = this.#watch(queue, id.slice(0, id.lastIndexOf(".")));
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const waiter: Waiter = {
+        id,
+        missed,
+        resolve: (outcome) => {
+          clearTimeout(timer);
+          resolve(outcome);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      if (timeoutMs <= LONGEST_TIMER_MS) {
+        timer = setTimeout(() => {
+          watch.remove(waiter);
+          reject(timedOut(waiter, timeoutMs));
+        }, timeoutMs);
+      }
+      watch.add(waiter);
+    });
+  }
+
+  /** Ends every subscription; who still waits is told that it was closed. */
+  async close(): Promise<void> {
+    this.#closed = new BrokerError(
+      "Cannot wait for a result: the client was closed",
+    );
+    const closing = [...this.#watches.values()].map((watch) =>
+      watch.close(this.#closed!)
+    );
+    this.#watches.clear();
+    await Promise.all(closing);
+  }
+
+  #watch(queue: string, producer: string): OutcomeWatch {
+    const key = `${queue}/${producer}`;
+    let watch = this.#watches.get(key);
+    if (watch === undefined) {
+      const unused = async () => {
+        this.#watches.delete(key);
+        await watch!.close(new Error("Nobody waits")).catch(() => {});
+      };
+      watch = new OutcomeWatch(queue, producer, {
+        store: this.#store,
+        reader: this.#reader,
+        unused,
+      });
+      this.#watches.set(key, watch);
+    }
+    return watch;
+  }
+}
+
+function timedOut({ id, lastError }: Waiter, timeoutMs: number): Error {
+  const text = `Job ${id} has no outcome after ${timeoutMs / 1000} s`;
+  return lastError === undefined
+    ? new ResultTimeoutError(`${text}; it goes on`)
+    : new ResultTimeoutError(
+      `${text}, and the broker does not answer: ${
+        (lastError as Error).message
+      }`,
+      { cause: lastError },
+    );
+}

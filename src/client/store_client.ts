@@ -1,0 +1,163 @@
+import { Buffer } from "node:buffer";
+import type { Entry } from "../broker/broker.ts";
+import { ArgumentError } from "../errors.ts";
+import { encodeArguments } from "../job/arguments.ts";
+import { encodeWithArguments, MAX_MESSAGE_BYTES } from "../job/message.ts";
+import {
+  checkPolicy,
+  DEFAULT_QUEUE,
+  DEFAULT_RETRIES,
+  DEFAULT_TTL_SECONDS,
+  type JobPolicy,
+  type JobSpec,
+} from "../job/policy.ts";
+import { parseReference } from "../job/reference.ts";
+import type { Client, JobCall } from "./client.ts";
+import { parseHandle } from "./handle.ts";
+import { type Job, StoredJob } from "./job.ts";
+import { Outcomes } from "./outcomes.ts";
+import { BatchSender } from "./send_batch.ts";
+import type { StoreConnection } from "./store_connection.ts";
+import {
+  type AnyJob,
+  type JobFunction,
+  type JobOf,
+  type ModuleJobs,
+  moduleJobs,
+} from "./typed_jobs.ts";
+
+/** A client over any store of jobs. */
+export class StoreClient implements Client {
+  readonly #connection: StoreConnection;
+  readonly #sender: BatchSender;
+  readonly #outcomes: Outcomes;
+  readonly #producer = newProducer();
+  #jobs = 0;
+  /** The last one is mostly the next one. */
+  #checkedReference: string | undefined;
+
+  constructor(connection: StoreConnection) {
+    this.#connection = connection;
+    const store = () => connection.store();
+    this.#sender = new BatchSender(async (entries) =>
+      await (await store()).enqueue(entries)
+    );
+    this.#outcomes = new Outcomes(store);
+  }
+
+  async invoke<F extends JobFunction = AnyJob>(
+    target: string | JobSpec,
+    ...args: Parameters<F>
+  ): Promise<JobOf<F>> {
+    const spec = typeof target === "string" ? { job: target } : target;
+    const entry = this.#entry(spec, args);
+    const [id] = await this.#sender.send([entry]);
+    return this.#job(spec, entry, id) as JobOf<F>;
+  }
+
+  async invokeMany<F extends JobFunction = AnyJob>(
+    calls: readonly JobCall<Parameters<F>>[],
+  ): Promise<JobOf<F>[]> {
+    if (calls.length === 0) return [];
+    const entries = calls.map((call) => this.#entry(call, call.args ?? []));
+    const ids = await this.#sender.send(entries);
+    return ids.map((id, i) => this.#job(calls[i], entries[i], id) as JobOf<F>);
+  }
+
+  jobs<M = Record<string, AnyJob>>(
+    module: string,
+    policy: JobPolicy = {},
+  ): ModuleJobs<M> {
+    checkPolicy(policy);
+    return moduleJobs<M>(
+      module,
+      policy,
+      (spec, ...args) => this.invoke(spec, ...args),
+    );
+  }
+
+  job<T = unknown>(handle: string): Job<T> {
+    return new StoredJob<T>(parseHandle(handle), this.#outcomes);
+  }
+
+  async close(): Promise<void> {
+    await this.#sender.idle();
+    await this.#outcomes.close();
+    await this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #entry(spec: JobSpec, args: readonly unknown[]): Entry {
+    checkSpec(spec);
+    if (spec.job !== this.#checkedReference) {
+      parseReference(spec.job);
+      this.#checkedReference = spec.job;
+    }
+    const id = `${this.#producer}.${this.#jobs++}`;
+    const message = encodeWithArguments({
+      id,
+      job: spec.job,
+      ttl: spec.ttl ?? DEFAULT_TTL_SECONDS,
+      retries: spec.retries ?? DEFAULT_RETRIES,
+      backoff: spec.backoff ?? "exponential",
+      attempt: 1,
+      result: spec.result ?? true,
+    }, encodeArguments(args));
+    checkSize(message);
+    return {
+      id,
+      queue: spec.queue ?? DEFAULT_QUEUE,
+      message,
+      delayMs: spec.delay === undefined ? undefined : spec.delay * 1000,
+      atMs: spec.at?.getTime(),
+      idempotencyKey: spec.idempotencyKey,
+    };
+  }
+
+  #job(spec: JobSpec, { queue, delayMs = 0, atMs }: Entry, id: string): Job {
+    const dueMs = Math.max(Date.now() + delayMs, atMs ?? 0);
+    const kept = spec.result ?? true;
+    return new StoredJob({ id, queue, dueMs, kept }, this.#outcomes);
+  }
+}
+
+function checkSpec(spec: JobSpec): void {
+  if (typeof spec !== "object" || spec === null) {
+    throw new ArgumentError(
+      `Cannot send ${spec === null ? "null" : `a ${typeof spec}`}: it must ` +
+        "be <module>#<export>, or an object with it as `job`",
+    );
+  }
+  checkPolicy(spec);
+}
+
+function checkSize(message: string): void {
+  // A UTF-16 unit is at most 3 bytes of UTF-8.
+  if (message.length * 3 <= MAX_MESSAGE_BYTES) return;
+  const bytes = Buffer.byteLength(message);
+  if (bytes <= MAX_MESSAGE_BYTES) return;
+  throw new ArgumentError(
+    `Cannot send a message of ${bytes} bytes: it must be at most ` +
+      `${MAX_MESSAGE_BYTES}, arguments included`,
+  );
+}
+
+const ALPHABET =
+  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/**
+ * A random name for a client: 10 of 62 characters, almost 60 bits. What bears
+ * it is kept at most 30 days, in the failed set. Of ten million clients within
+ * that time two have the same name with a chance of 1 in 16,000, and only jobs
+ * with the same number on the same queue would be mistaken for each other.
+ * Longer names would cost memory with each job that waits.
+ */
+function newProducer(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(20));
+  // Only below the largest multiple of 62 is each character equally likely.
+  return Array.from(bytes.filter((byte) => byte < 248).slice(0, 10))
+    .map((byte) => ALPHABET[byte % 62]).join("");
+}

@@ -1,0 +1,88 @@
+import type { Broker, JobStore } from "../broker/broker.ts";
+import { type Dsn, hidePassword, printDsn } from "../broker/dsn.ts";
+import { openBroker } from "../broker/open.ts";
+import { BrokerError } from "../errors.ts";
+import { brokerLog } from "../log.ts";
+
+/** Where a client stores its jobs. */
+export interface StoreConnection {
+  /**
+   * The open store.
+   *
+   * @throws {BrokerError} If it can't be opened, or was closed.
+   */
+  store(): Promise<JobStore>;
+  /** Closes what it opened. */
+  close(): Promise<void>;
+}
+
+/** A broker that is opened by the first call that needs it. */
+export class BrokerConnection implements StoreConnection {
+  readonly #dsn: Dsn;
+  #opening: Promise<Broker> | undefined;
+  #closed = false;
+
+  constructor(dsn: Dsn) {
+    this.#dsn = dsn;
+  }
+
+  async store(): Promise<JobStore> {
+    if (this.#closed) throw closed();
+    this.#opening ??= open(this.#dsn);
+    try {
+      return await this.#opening;
+    } catch (error) {
+      // The next call tries again.
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const broker = await this.#opening?.catch(() => undefined);
+    await broker?.[Symbol.asyncDispose]();
+  }
+}
+
+/** A store that belongs to somebody else, who also closes it. */
+export class BorrowedStore implements StoreConnection {
+  readonly #store: JobStore;
+  #closed = false;
+
+  constructor(store: JobStore) {
+    this.#store = store;
+  }
+
+  store(): Promise<JobStore> {
+    return this.#closed
+      ? Promise.reject(closed())
+      : Promise.resolve(this.#store);
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return Promise.resolve();
+  }
+}
+
+function closed(): Error {
+  return new BrokerError("Cannot reach the broker: the client was closed");
+}
+
+async function open(dsn: Dsn): Promise<Broker> {
+  brokerLog.debug("Opening {dsn}", { dsn: hidePassword(printDsn(dsn)) });
+  const broker = await openBroker(dsn, { role: "client" });
+  logWarnings(broker);
+  return broker;
+}
+
+async function logWarnings(broker: Broker): Promise<void> {
+  try {
+    for (const text of await broker.warnings()) {
+      brokerLog.warn("{text}", { text });
+    }
+  } catch (error) {
+    brokerLog.debug("warnings: {error}", { error });
+  }
+}
