@@ -10,7 +10,7 @@ import type { AnyJob, JobFunction, JobOf, ModuleJobs } from "./typed_jobs.ts";
 export interface JobCall<Args extends readonly unknown[] = readonly unknown[]>
   extends JobSpec {
   /** The function's arguments. Default: none. */
-  args?: Args;
+  args?: Readonly<Args>;
 }
 
 /**
