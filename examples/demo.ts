@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { statSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { join, relative, resolve } from "node:path";
 import { type Client, connect, type Job } from "@mqk/core";
@@ -145,6 +146,14 @@ async function failAndReplay({ client, dsn, folder }: Demo): Promise<void> {
   say("It ran again and returned 42.");
 }
 
+function chosenFolder(): string {
+  const folder = resolve(Deno.args[0] ?? join(EXAMPLES, ".."));
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new DemoError(`there is no folder ${folder}`);
+  }
+  return folder;
+}
+
 async function runDemo(folder: string, temporary: string): Promise<void> {
   const dsn = `sqlite:${join(temporary, "queue.sqlite")}`;
   title("1. Two workers, and a queue in a file: no server is needed");
@@ -181,7 +190,7 @@ function interrupted(): Promise<never> {
 const startedMs = performance.now();
 const temporary = await Deno.makeTempDir({ prefix: "mqk_demo_" });
 try {
-  await runDemo(resolve(Deno.args[0] ?? join(EXAMPLES, "..")), temporary);
+  await runDemo(chosenFolder(), temporary);
   title(`All came out right, in ${seconds(startedMs).toFixed(1)} s.`);
   say('Next: the section "A first job" of README.md.');
 } catch (error) {

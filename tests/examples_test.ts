@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { eventually } from "./harness/eventually.ts";
+import { MqkProcess } from "./harness/mqk_process.ts";
+import { TempDir } from "./harness/temp_dir.ts";
+
+const ROOT = join(import.meta.dirname!, "..");
+const EXAMPLES = join(ROOT, "examples");
+
+/** Runs Deno until it ends; answers with its exit code and all it printed. */
+async function deno(
+  args: readonly string[],
+  options: Deno.CommandOptions,
+): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    ...options,
+    args: [...args],
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+/** Runs an example beside two workers; answers with its output. */
+async function runExample(name: string, ...args: string[]): Promise<string> {
+  await using folder = new TempDir();
+  const dsn = `sqlite:${join(folder.path, "queue.sqlite")}`;
+  await using _workers = await MqkProcess.run(
+    dsn,
+    "--root",
+    EXAMPLES,
+    "--workers",
+    "1",
+  );
+  const { code, output } = await deno(["run", "--allow-all", name, ...args], {
+    cwd: EXAMPLES,
+    env: { MQK_DSN: dsn },
+  });
+  assert.equal(code, 0, output);
+  return output;
+}
+
+/** What git sees of the tree: an example leaves nothing behind in it. */
+async function filesOf(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const entry of Deno.readDir(folder)) names.push(entry.name);
+  return names.sort();
+}
+
+Deno.test("the demo counts right, shows each part, and leaves nothing", async () => {
+  await using folder = new TempDir();
+  const files = folder.write("data/a.txt", "one two\nthree");
+  folder.write("data/deeper/b.txt", "four\n");
+  folder.write("data/node_modules/c.txt", "not counted\n");
+  folder.write("data/image.bin", "\0\n");
+  const temporary = join(folder.path, "temporary");
+  Deno.mkdirSync(temporary);
+  const before = await filesOf(ROOT);
+  const { code, output } = await deno(["task", "demo", join(files, "..")], {
+    cwd: ROOT,
+    env: { TMPDIR: temporary, MQK_DSN: "redis://127.0.0.1:1" },
+  });
+  assert.equal(code, 0, output);
+  assert.match(output, /added up: 3 lines, 4 words\s+in 2 files/);
+  assert.match(output, /[\d,]+ jobs a second/);
+  assert.match(output, /timed out for 1 seconds/);
+  assert.match(output, /\(2 attempts\): NotFound/);
+  assert.match(output, /It ran again and returned 42/);
+  assert.deepEqual(await filesOf(temporary), []);
+  assert.deepEqual(await filesOf(ROOT), before);
+});
+
+Deno.test("the demo fails in one line on a folder that is not there", async () => {
+  const { code, output } = await deno(["task", "demo", "/no/such/folder"], {
+    cwd: ROOT,
+  });
+  assert.equal(code, 1);
+  assert.match(output, /The demo failed: .*\/no\/such\/folder/);
+  assert.doesNotMatch(output, /\n {4}at /);
+});
+
+Deno.test("the calculator example prints what its jobs returned", async () => {
+  const output = await runExample("calculator.ts");
+  assert.match(output, /1 \+ 2 = 3\n3 \* 4 = 12\n/);
+  assert.match(output, /doubled: 2\ndoubled: 4\ndoubled: 6\n/);
+});
+
+Deno.test("the mail example sends one mail for two calls", async () => {
+  await using outbox = new TempDir();
+  const output = await runExample("mail.ts", outbox.path);
+  assert.match(output, /one job for both calls: true\nann: sent\n/);
+  assert.match(output, /nobody: "nobody" is no mail address/);
+  assert.equal((await filesOf(outbox.path)).length, 1);
+});
+
+Deno.test("the pages example comes back when a server says so", async () => {
+  let requests = 0;
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () =>
+      ++requests === 1
+        ? new Response("later", {
+          status: 429,
+          headers: { "retry-after": "1" },
+        })
+        : new Response("<html><title> Home </title></html>"),
+  );
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  assert.equal((await runExample("pages.ts", url)).trim(), `${url} Home`);
+  assert.equal(requests, 2);
+});
