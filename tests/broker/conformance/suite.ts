@@ -1,0 +1,52 @@
+/**
+ * What is true of every broker, as cases that each implementation passes: a
+ * file per verb. `tests/broker/<name>_broker_test.ts` calls
+ * {@linkcode exercise}.
+ *
+ * @module
+ */
+import { beginCases } from "./begin.ts";
+import { countsCases } from "./counts.ts";
+import { enqueueCases } from "./enqueue.ts";
+import { inspectorCases } from "./inspector.ts";
+import { reapCases } from "./reap.ts";
+import { reconcileCases } from "./reconcile.ts";
+import { recoverCases } from "./recover.ts";
+import { releaseCases } from "./release.ts";
+import { renewCases } from "./renew.ts";
+import { reserveCases } from "./reserve.ts";
+import { resultsCases } from "./results.ts";
+import { Scene, type Test } from "./scene.ts";
+import { settleCases } from "./settle.ts";
+import type { OpenStore } from "./store.ts";
+import { takeRecordCases } from "./take_record.ts";
+import { valuesCases } from "./values.ts";
+import { waitCases } from "./wait.ts";
+
+/** Declares every case for one implementation. */
+export function exercise(name: string, open: OpenStore): void {
+  const test: Test = (sentence, run, limits = {}) =>
+    Deno.test(`${name}: ${sentence}`, async () => {
+      await using store = await open(limits);
+      await run(new Scene(store));
+    });
+  for (
+    const cases of [
+      enqueueCases,
+      reserveCases,
+      beginCases,
+      settleCases,
+      releaseCases,
+      renewCases,
+      recoverCases,
+      reapCases,
+      reconcileCases,
+      waitCases,
+      takeRecordCases,
+      resultsCases,
+      valuesCases,
+      countsCases,
+      inspectorCases,
+    ]
+  ) cases(test);
+}
