@@ -87,6 +87,8 @@ function plan(parts: EnqueueParts, entries: readonly Entry[]): Command[] {
     const fromNow = atMs === undefined;
     const when = atMs ?? (delayMs !== undefined && delayMs > 0 ? delayMs : "");
     if (entry.idempotencyKey !== undefined) {
+      // What follows in this queue must not be pushed in front of it.
+      open.delete("push" + queue);
       commands.push({
         keys: parts.keysOf(queue),
         kind: "once",

@@ -60,7 +60,7 @@ export class QueueLine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
-    this.#waiters.clear();
+    for (const waiter of this.#all()) waiter.timedOut();
     await this.#parts.connection[Symbol.asyncDispose]();
   }
 
