@@ -22,14 +22,12 @@ export class JobLog implements Disposable {
     Deno.unrefTimer(Number(this.#timer));
   }
 
-  /** A job is done; `shown` is its result for the eye. */
+  /** A job is done; `shown` is its result for the eye, if there is one. */
   done(shown: string | undefined): void {
     if (this.#quiet) return;
-    if (this.#lines < this.#limit) {
+    if (shown !== undefined && this.#lines < this.#limit) {
       this.#lines++;
-      jobLog.info("Job finished and result is {result}", {
-        result: shown ?? "nothing",
-      });
+      jobLog.info("Job finished and result is {result}", { result: shown });
     } else this.#uncounted++;
   }
 

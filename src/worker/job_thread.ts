@@ -63,7 +63,7 @@ export class JobThread {
           ready.reject(new Error(data.error.message));
           return events.died(data.error.message);
         case "ended":
-          return events.ended(data.batch, data.jobs);
+          return events.ended(data.batch, endedOf(data));
         case "pong":
           self.#pong = data.ping;
           return;
@@ -117,4 +117,18 @@ export class JobThread {
   post(message: ToThread): void {
     this.#port.postMessage(message);
   }
+}
+
+/** What ended, job by job. */
+function endedOf(
+  { done, others }: Extract<FromThread, { kind: "ended" }>,
+): Ended[] {
+  const ended: Ended[] = done.indices.map((index, position) => ({
+    index,
+    kind: "done",
+    id: done.ids[position],
+    outcome: done.outcomes[position],
+    shown: done.shown[position],
+  }));
+  return others.length === 0 ? ended : [...ended, ...others];
 }

@@ -1,0 +1,167 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { JobFunction } from "../loader/callable.ts";
+import type { JobFunctions } from "../loader/functions.ts";
+import {
+  decodeMessage,
+  isJobId,
+  type Message,
+  messageReference,
+  UndecodableMessageError,
+} from "../job/message.ts";
+import type { ClaimedBatch } from "./claimed_batch.ts";
+import { failure, resultOutcome, shownOutcome, unreadable } from "./ending.ts";
+import { RunningJob } from "./running_job.ts";
+
+/** What the execution of attempts needs. */
+export interface ExecutorParts {
+  readonly functions: JobFunctions;
+  /** At most once: a failure is never retried. */
+  readonly fast: boolean;
+  /** The lease is young enough to start a job. */
+  mayStart(): boolean;
+  /** The log wants to show the result of one more job. */
+  wantsShown(): boolean;
+  warn(text: string): void;
+}
+
+/** Runs attempts: decode, locate, load, call, outcome. */
+export class Executor {
+  readonly #parts: ExecutorParts;
+  readonly #context = new AsyncLocalStorage<RunningJob>();
+
+  constructor(parts: ExecutorParts) {
+    this.#parts = parts;
+  }
+
+  /** The job in whose asynchronous context the caller runs. */
+  current(): RunningJob | undefined {
+    return this.#context.getStore();
+  }
+
+  /**
+   * Runs one claimed job. Answers with nothing if it has ended, else with a
+   * promise of its end; neither throws. A job that needs no time of its own
+   * costs no turn of the event loop, and no promise.
+   */
+  execute(batch: ClaimedBatch, index: number): Promise<void> | undefined {
+    const text = batch.messages[index];
+    let message: Message;
+    try {
+      message = decodeMessage(text);
+    } catch (error) {
+      batch.ended(unreadable(text, index, error));
+      return;
+    }
+    const job = new RunningJob(batch, index, message);
+    const known = this.#parts.functions.known(message.job);
+    if (known !== undefined) return this.#call(job, known);
+    batch.running.set(index, job);
+    return this.#loadAndCall(job);
+  }
+
+  /** Aborts the signal of a job that runs on. */
+  abort(job: RunningJob, reason: NonNullable<RunningJob["abortedBy"]>): void {
+    // In its own context, so that a listener that throws is its own failure.
+    this.#context.run(job, () => job.abort(reason));
+  }
+
+  /** Something failed that no code waits for. */
+  uncaught(job: RunningJob | undefined, thrown: unknown): void {
+    if (job === undefined) {
+      this.#parts.warn(`Uncaught, and no job owns it: ${describe(thrown)}`);
+    } else if (!job.ended) {
+      // It fails when it ends: until then it runs, and must not run twice.
+      job.uncaught ??= { thrown };
+    } else if (!job.batch.amend(failure(job, thrown, this.#parts.fast))) {
+      this.#parts.warn(
+        `Job ${job.name} had ended when it failed: ${describe(thrown)}`,
+      );
+    }
+  }
+
+  async #loadAndCall(job: RunningJob): Promise<void> {
+    const { batch, index, message } = job;
+    let found: JobFunction;
+    try {
+      const reference = messageReference(message);
+      found = await this.#parts.functions.find(reference, message.job);
+    } catch (error) {
+      if (error instanceof UndecodableMessageError) {
+        this.#end(job);
+        batch.ended(unreadable(batch.messages[index], index, error));
+      } else this.#fail(job, error);
+      return;
+    }
+    // Loading takes time; nothing of the job has run, so it can go back.
+    if (job.abortedBy !== undefined || !this.#parts.mayStart()) {
+      this.#end(job);
+      batch.ended({ index, kind: "released" });
+    } else await this.#call(job, found);
+  }
+
+  #call(job: RunningJob, found: JobFunction): Promise<void> | undefined {
+    job.batch.starts(job.index);
+    let value: unknown;
+    let pending: Promise<unknown> | undefined;
+    try {
+      value = this.#context.run(job, callFunction, found, job.message.args);
+      if (value instanceof Promise) pending = value;
+      else if (isThenable(value)) {
+        pending = this.#context.run(job, toPromise, value);
+      }
+    } catch (thrown) {
+      return this.#fail(job, thrown);
+    }
+    if (pending === undefined) return this.#done(job, value);
+    job.batch.running.set(job.index, job);
+    return pending.then(
+      (result) => this.#done(job, result),
+      (thrown) => this.#fail(job, thrown),
+    );
+  }
+
+  #done(job: RunningJob, value: unknown): undefined {
+    if (job.uncaught !== undefined) return this.#fail(job, undefined);
+    this.#end(job);
+    const { id, result } = job.message;
+    const wanted = result && isJobId(id);
+    const shows = this.#parts.wantsShown();
+    const outcome = wanted || shows ? resultOutcome(value) : "";
+    job.batch.done(
+      job.index,
+      wanted ? id : undefined,
+      wanted ? outcome : undefined,
+      shows ? shownOutcome(outcome) : undefined,
+    );
+  }
+
+  #fail(job: RunningJob, thrown: unknown): undefined {
+    this.#end(job);
+    const { thrown: first } = job.uncaught ?? { thrown };
+    job.batch.ended(failure(job, first, this.#parts.fast));
+  }
+
+  #end(job: RunningJob): void {
+    job.ended = true;
+    if (job.batch.running.size > 0) job.batch.running.delete(job.index);
+  }
+}
+
+function callFunction(found: JobFunction, args: readonly unknown[]): unknown {
+  return Reflect.apply(found.call, found.self, args);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
+}
+
+function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
+  return Promise.resolve(value);
+}
+
+function describe(thrown: unknown): string {
+  return thrown instanceof Error
+    ? `${thrown.name}: ${thrown.message}`
+    : Deno.inspect(thrown);
+}

@@ -1,0 +1,102 @@
+import process from "node:process";
+
+/** Who owns the code that runs, and what to do about what escapes it. */
+export interface GuardParts<Job> {
+  /** The job in whose asynchronous context the caller runs. */
+  current(): Job | undefined;
+  /** Something failed that no code waits for. */
+  uncaught(job: Job | undefined, thrown: unknown): void;
+}
+
+type Callback = (...args: unknown[]) => unknown;
+
+/**
+ * Keeps job code from ending its thread, from moving its neighbours to
+ * another folder, and from failing where nobody sees it. To be called before
+ * job code loads.
+ *
+ * It is no sandbox: it is for what jobs do by mistake.
+ */
+export function installGuard<Job>(parts: GuardParts<Job>): void {
+  refuse(Deno, "exit", "Deno.exit", ENDS);
+  refuse(process, "exit", "process.exit", ENDS);
+  // What `import { exit } from "node:process"` calls in the end.
+  refuse(process, "reallyExit", "process.exit", ENDS);
+  refuse(process, "abort", "process.abort", ENDS);
+  refuse(globalThis, "close", "self.close", ENDS);
+  refuse(Deno, "chdir", "Deno.chdir", MOVES);
+  refuse(process, "chdir", "process.chdir", MOVES);
+  leaveStandardInput();
+  guardTimers(parts);
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    parts.uncaught(parts.current(), event.reason);
+  });
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    parts.uncaught(parts.current(), event.error ?? new Error(event.message));
+  });
+}
+
+const ENDS = "it would end all jobs beside it; a job ends when its function " +
+  "returns or throws";
+const MOVES = "it would move all jobs beside it; use absolute paths";
+
+function refuse(
+  object: object,
+  property: string,
+  name: string,
+  reason: string,
+): void {
+  Object.defineProperty(object, property, {
+    value: () => {
+      throw new Error(`A job can't call ${name}: ${reason}`);
+    },
+  });
+}
+
+/** The worker gets its orders there: whoever reads it would take them away. */
+function leaveStandardInput(): void {
+  Object.defineProperties(Deno.stdin, {
+    read: { value: () => Promise.resolve(null) },
+    readSync: { value: () => null },
+    readable: { value: ReadableStream.from([]) },
+  });
+  for (const name of ["prompt", "confirm", "alert"]) {
+    Object.defineProperty(globalThis, name, { value: () => null });
+  }
+}
+
+/**
+ * The runtime reports what a timer throws without saying whose timer it was.
+ * So timers catch it themselves.
+ */
+function guardTimers<Job>({ current, uncaught }: GuardParts<Job>): void {
+  const apply = (
+    set: Callback,
+    self: unknown,
+    [callback, ...rest]: unknown[],
+  ) => {
+    const job = current();
+    if (job === undefined || typeof callback !== "function") {
+      return Reflect.apply(set, self, [callback, ...rest]);
+    }
+    const guarded = function (this: unknown, ...args: unknown[]) {
+      try {
+        Reflect.apply(callback, this, args);
+      } catch (thrown) {
+        uncaught(job, thrown);
+      }
+    };
+    return Reflect.apply(set, self, [guarded, ...rest]);
+  };
+  for (const name of ["setTimeout", "setInterval", "setImmediate"]) {
+    const set = (globalThis as Record<string, unknown>)[name];
+    if (typeof set !== "function") continue;
+    Object.defineProperty(globalThis, name, {
+      value: new Proxy(set as Callback, { apply }),
+      writable: true,
+      configurable: true,
+    });
+  }
+}

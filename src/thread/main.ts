@@ -1,0 +1,90 @@
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+/// <reference lib="deno.unstable" />
+/**
+ * The entry of the job thread, a Web Worker: the only place where job code
+ * runs. It has no connection to the broker.
+ *
+ * @module
+ */
+import { provideJobContext } from "../job_context.ts";
+import { errorData } from "../job/outcome.ts";
+import { ImportAccess } from "../loader/access.ts";
+import { JobFunctions } from "../loader/functions.ts";
+import { ModuleLoader } from "../loader/load.ts";
+import { Executor } from "./execute.ts";
+import { installGuard } from "./guard.ts";
+import { LogShare } from "./log_share.ts";
+import { PortJobStore } from "./port_job_store.ts";
+import type { FromThread, ToThread } from "./protocol.ts";
+import { JobRunner } from "./runner.ts";
+import { StartPermit } from "./start_permit.ts";
+
+type Start = Extract<ToThread, { kind: "start" }>;
+
+const WARNINGS_PER_SECOND = 10;
+/** As many results as the log shows; with `-v` it shows all. */
+const SHOWN_PER_SECOND = 100;
+
+self.onmessage = ({ data }: MessageEvent<Start>) => {
+  // Job code can reach this door; from here on it leads nowhere.
+  self.onmessage = null;
+  const post = (message: FromThread) => data.port.postMessage(message);
+  try {
+    serve(data, post);
+    post({ kind: "ready" });
+  } catch (error) {
+    post({ kind: "fatal", error: errorData(error) });
+  }
+};
+
+function serve(
+  { options, lease, port }: Start,
+  post: (message: FromThread) => void,
+): void {
+  const access = new ImportAccess(options);
+  const loader = new ModuleLoader({
+    stale: (module) => post({ kind: "stale", module }),
+  });
+  const permit = new StartPermit(lease);
+  const warnings = new LogShare(WARNINGS_PER_SECOND);
+  const shown = new LogShare(shownPerSecond(options.verbosity));
+  const executor = new Executor({
+    functions: new JobFunctions(access, loader),
+    fast: options.fast,
+    mayStart: () => permit.mayStart(),
+    wantsShown: () => shown.take(Date.now()),
+    warn: (text) => {
+      if (warnings.take(Date.now())) post({ kind: "warning", text });
+    },
+  });
+  const store = new PortJobStore(post);
+  provideJobContext({ current: () => executor.current()?.current, store });
+  installGuard({
+    current: () => executor.current(),
+    uncaught: (job, thrown) => executor.uncaught(job, thrown),
+  });
+  const { concurrency } = options;
+  const runner = new JobRunner({ executor, permit, concurrency, post });
+  port.onmessage = ({ data }: MessageEvent<ToThread>) => {
+    switch (data.kind) {
+      case "batch":
+        return runner.add(data);
+      case "abort":
+        return runner.abort(data);
+      case "ping":
+        return post({ kind: "pong", ping: data.ping });
+      case "answer":
+        return store.answered(data);
+      case "refusal":
+        return store.refused(data);
+      case "changed":
+        return store.changed(data);
+    }
+  };
+}
+
+function shownPerSecond(verbosity: number): number {
+  if (verbosity < 0) return 0;
+  return verbosity > 0 ? Infinity : SHOWN_PER_SECOND;
+}

@@ -1,0 +1,97 @@
+import {
+  ArgumentError,
+  BrokerError,
+  EnqueueUncertainError,
+} from "../errors.ts";
+import type { JobContext } from "../job_context.ts";
+import type { CallError, CallVerb, FromThread, ToThread } from "./protocol.ts";
+
+type JobStore = JobContext["store"];
+type Changed = (numbers?: readonly number[]) => void;
+
+/** The worker's broker for job code: calls over a port to the main thread. */
+export class PortJobStore implements JobStore {
+  readonly #post: (message: FromThread) => void;
+  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #watches = new Map<number, Changed>();
+  #lastCall = 0;
+  #lastWatch = 0;
+
+  /** @param post Sends a call to the main thread. */
+  constructor(post: (message: FromThread) => void) {
+    this.#post = post;
+  }
+
+  async enqueue(entries: Parameters<JobStore["enqueue"]>[0]): Promise<
+    string[]
+  > {
+    return await this.#call("enqueue", [entries]) as string[];
+  }
+
+  async results(
+    queue: string,
+    ids: readonly string[],
+  ): Promise<(string | null)[]> {
+    return await this.#call("results", [queue, ids]) as (string | null)[];
+  }
+
+  async watchResults(
+    queue: string,
+    producer: string,
+    changed: Changed,
+  ): Promise<AsyncDisposable> {
+    const watch = ++this.#lastWatch;
+    this.#watches.set(watch, changed);
+    try {
+      await this.#call("watch", [queue, producer, watch]);
+    } catch (error) {
+      this.#watches.delete(watch);
+      throw error;
+    }
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (this.#watches.delete(watch)) await this.#call("unwatch", [watch]);
+      },
+    };
+  }
+
+  /** The main thread answers a call. */
+  answered({ call, value }: Extract<ToThread, { kind: "answer" }>): void {
+    this.#calls.get(call)?.resolve(value);
+    this.#calls.delete(call);
+  }
+
+  /** The main thread refuses a call. */
+  refused({ call, error }: Extract<ToThread, { kind: "refusal" }>): void {
+    this.#calls.get(call)?.reject(errorOf(error));
+    this.#calls.delete(call);
+  }
+
+  /** Outcomes of a watched producer were stored. */
+  changed({ watch, numbers }: Extract<ToThread, { kind: "changed" }>): void {
+    this.#watches.get(watch)?.(numbers);
+  }
+
+  #call(verb: CallVerb, args: readonly unknown[]): Promise<unknown> {
+    const call = ++this.#lastCall;
+    const waiting = Promise.withResolvers<unknown>();
+    this.#post({ kind: "call", call, verb, args });
+    this.#calls.set(call, waiting);
+    return waiting.promise;
+  }
+}
+
+/** An error of the library as itself, any other as an error of its name. */
+function errorOf(data: CallError): Error {
+  const { name, message, confirmed = [], uncertain = [] } = data;
+  switch (name) {
+    case "ArgumentError":
+      return new ArgumentError(message);
+    case "BrokerError":
+      return new BrokerError(message);
+    case "EnqueueUncertainError":
+      return new EnqueueUncertainError(message, { confirmed, uncertain });
+    default:
+      return Object.assign(new Error(message), { name });
+  }
+}
