@@ -1,0 +1,119 @@
+import { parseToken, type Store } from "./store.ts";
+
+/** What is left of one batch, of the jobs that were asked for. */
+interface HeldBatch {
+  readonly id: number;
+  readonly mark: string;
+  /** Jobs of the whole batch that are held. */
+  readonly all: number;
+  /** Of the tokens in question. */
+  readonly held: Set<number>;
+  readonly left: number[];
+}
+
+/** Some jobs of one batch. */
+export interface BatchPart {
+  readonly batch: number;
+  readonly mark: string;
+  /** As JSON, for `json_each`. */
+  readonly seqs: string;
+  readonly count: number;
+}
+
+/** Which of some tokens a worker holds; in the open transaction. */
+export class HeldJobs {
+  readonly #store: Store;
+  readonly #batches = new Map<number, HeldBatch>();
+
+  constructor(
+    store: Store,
+    queue: number,
+    worker: string,
+    tokens: readonly string[],
+  ) {
+    this.#store = store;
+    const asked = new Map<number, number[]>();
+    for (const token of tokens) {
+      const parts = parseToken(token);
+      if (parts === undefined) continue;
+      const seqs = asked.get(parts.batch);
+      if (seqs === undefined) asked.set(parts.batch, [parts.seq]);
+      else seqs.push(parts.seq);
+    }
+    for (const [batch, seqs] of asked) this.#look(queue, worker, batch, seqs);
+  }
+
+  /** Takes a token off, if it is held; `false` also the second time. */
+  leave(token: string): boolean {
+    const parts = parseToken(token);
+    const batch = parts && this.#batches.get(parts.batch);
+    if (batch === undefined || batch.mark !== parts!.mark) return false;
+    if (!batch.held.delete(parts!.seq)) return false;
+    batch.left.push(parts!.seq);
+    return true;
+  }
+
+  /** What was taken off so far, batch by batch, in the order of reservation. */
+  parts(): BatchPart[] {
+    return [...this.#batches.values()]
+      .filter(({ left }) => left.length > 0)
+      .map(({ id, mark, left }) => ({
+        batch: id,
+        mark,
+        seqs: JSON.stringify(left),
+        count: left.length,
+      }));
+  }
+
+  /** Deletes what was taken off. */
+  remove(): void {
+    const { db } = this.#store;
+    for (const { id, all, left } of this.#batches.values()) {
+      if (left.length === all) {
+        db.run("DELETE FROM held WHERE batch = ?", id);
+        db.run("DELETE FROM batch WHERE id = ?", id);
+      } else if (left.length > 0) {
+        db.run(
+          `DELETE FROM held WHERE batch = ?
+             AND seq IN (SELECT value FROM json_each(?))`,
+          id,
+          JSON.stringify(left),
+        );
+        db.run(
+          "UPDATE batch SET held = held - ? WHERE id = ?",
+          left.length,
+          id,
+        );
+      }
+    }
+  }
+
+  #look(
+    queue: number,
+    worker: string,
+    batch: number,
+    seqs: readonly number[],
+  ): void {
+    const { db } = this.#store;
+    const row = db.row(
+      "SELECT mark, held FROM batch WHERE id = ? AND queue = ? AND worker = ?",
+      batch,
+      queue,
+      worker,
+    ) as [string, number] | undefined;
+    if (row === undefined) return;
+    const held = db.value(
+      `SELECT json_group_array(seq) FROM held WHERE batch = ?
+         AND seq IN (SELECT value FROM json_each(?))`,
+      batch,
+      JSON.stringify(seqs),
+    ) as string;
+    this.#batches.set(batch, {
+      id: batch,
+      mark: row[0],
+      all: row[1],
+      held: new Set(JSON.parse(held) as number[]),
+      left: [],
+    });
+  }
+}

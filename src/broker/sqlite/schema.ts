@@ -1,0 +1,205 @@
+/**
+ * The file: where it is made, how it is opened, and its tables.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "node:path";
+import { BrokerError } from "../../errors.ts";
+import { sleep } from "../../time/sleep.ts";
+import { SCHEMA_VERSION, SchemaError } from "../broker.ts";
+import { Database } from "./database.ts";
+import { isLocked, toBrokerError } from "./errors.ts";
+
+/** "MQK1": tells our files from other programs' databases. */
+const APPLICATION_ID = 0x4d514b31;
+/** The folder that is ours: we make it and hide it from git. */
+const OWN_FOLDER = ".mqk";
+const OPEN_WITHIN_MS = 5000;
+
+// `busy_timeout` comes first: switching to WAL takes a lock.
+const PRAGMAS = `
+  PRAGMA busy_timeout = 5;
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = 1000;
+  PRAGMA journal_size_limit = 67108864;
+  PRAGMA cache_size = -16000;
+  PRAGMA temp_store = MEMORY;
+`;
+
+/**
+ * - `waiting.state`: 0 ready, 1 suspect, 2 crashed (see `store.ts`);
+ * - `batch.mark`: last part of its tokens: none, s suspect, r begun, c crashed;
+ * - `due.kind`: 0 scheduled, 1 retry, 2 lone;
+ * - `worker.tick`: of its last renewal; below zero: dead since `-tick - 1`;
+ * - `queue.ready`, `scheduled`, `retry`, `results`, `result_bytes`: counters,
+ *   because counting a million rows takes 70 ms; `seq`: last number given;
+ * - `bucket`: outcomes of up to 128 jobs of one producer; `change`: its place
+ *   in the order of last writes.
+ */
+const TABLES = `
+  CREATE TABLE queue (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    seq INTEGER NOT NULL DEFAULT 0,
+    ready INTEGER NOT NULL DEFAULT 0, scheduled INTEGER NOT NULL DEFAULT 0,
+    retry INTEGER NOT NULL DEFAULT 0,
+    tick INTEGER NOT NULL DEFAULT 0, ticked_at INTEGER,
+    results INTEGER NOT NULL DEFAULT 0,
+    result_bytes INTEGER NOT NULL DEFAULT 0,
+    change INTEGER NOT NULL DEFAULT 0
+  );
+  CREATE TABLE worker (
+    queue INTEGER, name TEXT, tick INTEGER NOT NULL, PRIMARY KEY (queue, name)
+  ) WITHOUT ROWID;
+  CREATE TABLE waiting (
+    queue INTEGER, state INTEGER, seq INTEGER, message,
+    PRIMARY KEY (queue, state, seq)
+  ) WITHOUT ROWID;
+  CREATE TABLE batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL,
+    worker TEXT NOT NULL, mark TEXT NOT NULL, held INTEGER NOT NULL
+  );
+  CREATE INDEX batch_worker ON batch (queue, worker);
+  CREATE TABLE held (
+    batch INTEGER, seq INTEGER, message, PRIMARY KEY (batch, seq)
+  ) WITHOUT ROWID;
+  CREATE TABLE due (
+    queue INTEGER, kind INTEGER, at INTEGER, seq INTEGER, message,
+    PRIMARY KEY (queue, kind, at, seq)
+  ) WITHOUT ROWID;
+  CREATE TABLE failed (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL,
+    at INTEGER NOT NULL, entry NOT NULL
+  );
+  CREATE INDEX failed_at ON failed (queue, at, seq);
+  CREATE TABLE result (
+    queue INTEGER, producer TEXT, n INTEGER, outcome,
+    PRIMARY KEY (queue, producer, n)
+  ) WITHOUT ROWID;
+  CREATE TABLE bucket (
+    queue INTEGER, producer TEXT, block INTEGER, at INTEGER NOT NULL,
+    change INTEGER NOT NULL, results INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (queue, producer, block)
+  ) WITHOUT ROWID;
+  CREATE INDEX bucket_change ON bucket (queue, change);
+  CREATE TABLE once (
+    queue INTEGER, key TEXT, job TEXT NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (queue, key)
+  ) WITHOUT ROWID;
+  CREATE INDEX once_until ON once (until);
+  CREATE TABLE health (
+    worker TEXT PRIMARY KEY, until INTEGER NOT NULL, data TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/**
+ * Opens the file; makes it, and its tables, if they are not there.
+ *
+ * @throws {BrokerError} If it can't be made or opened, or is not ours.
+ * @throws {SchemaError} If a later version of this program made it.
+ */
+export async function openDatabase(path: string): Promise<Database> {
+  makeFile(path);
+  const end = performance.now() + OPEN_WITHIN_MS;
+  for (;;) {
+    try {
+      return open(path);
+    } catch (error) {
+      if (isLocked(error) && performance.now() < end) {
+        await sleep(1 + Math.random() * 4);
+        continue;
+      }
+      throw explained(error, path);
+    }
+  }
+}
+
+/** The version of the tables in the file, as it is now. */
+export function schemaVersion(db: Database): number {
+  return db.value("PRAGMA user_version") as number;
+}
+
+function open(path: string): Database {
+  const db = new Database(path);
+  try {
+    db.exec(PRAGMAS);
+    if (isCurrent(db, path)) return db;
+    db.exec("BEGIN IMMEDIATE");
+    // Another process may have been first.
+    if (!isCurrent(db, path)) {
+      db.exec(TABLES);
+      db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+      db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    }
+    db.exec("COMMIT");
+    return db;
+  } catch (error) {
+    db[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Whether the tables are there; if not, nothing else may be there either. */
+function isCurrent(db: Database, path: string): boolean {
+  const version = schemaVersion(db);
+  const application = db.value("PRAGMA application_id");
+  const tables = db.value("SELECT count(*) FROM sqlite_schema") as number;
+  if (tables === 0) return false;
+  if (application !== APPLICATION_ID) {
+    throw new BrokerError(
+      `Cannot use ${path} as a queue: it is a database of another program`,
+    );
+  }
+  if (version > SCHEMA_VERSION) {
+    throw new SchemaError(
+      `Cannot use ${path}: it has schema version ${version}, ` +
+        `this program writes ${SCHEMA_VERSION}`,
+    );
+  }
+  return true;
+}
+
+/** Makes the folder, if it is ours, and the file, which only we may read. */
+function makeFile(path: string): void {
+  const folder = dirname(path);
+  try {
+    if (basename(folder) === OWN_FOLDER) {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeOnce(join(folder, ".gitignore"), "*\n");
+    }
+    makeOnce(path, "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new BrokerError(
+        `Cannot open ${path}: the folder ${folder} does not exist`,
+        { cause: error },
+      );
+    }
+    throw new BrokerError(`Cannot open ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Writes a file unless there is one. */
+export function makeOnce(path: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+function explained(error: unknown, path: string): Error {
+  if (error instanceof Error && /not a database/.test(error.message)) {
+    return new BrokerError(
+      `Cannot open ${path}: it is not an SQLite database`,
+      { cause: error },
+    );
+  }
+  const mapped = toBrokerError(error, "open the queue file", path);
+  // Nobody can do anything about it yet: certain for a caller.
+  return isLocked(error)
+    ? new BrokerError(mapped.message, { cause: error })
+    : mapped;
+}

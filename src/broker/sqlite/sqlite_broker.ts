@@ -1,0 +1,301 @@
+import { BrokerError } from "../../errors.ts";
+import type {
+  Batch,
+  Broker,
+  Counts,
+  Entry,
+  OutcomeRecord,
+  Reaped,
+  Renewal,
+  ReserveRequest,
+  Settlement,
+} from "../broker.ts";
+import type { Dsn } from "../dsn.ts";
+import type { OpenOptions } from "../open.ts";
+import { LIMITS, type Limits } from "../redis/limits.ts";
+import { countJobs } from "./counts.ts";
+import type { Database } from "./database.ts";
+import { enqueue } from "./enqueue.ts";
+import { reap, reapNothing } from "./reap.ts";
+import { begin, reconcile, recover, release } from "./recover.ts";
+import { reserve, reserveNothing, take } from "./reserve.ts";
+import { ResultWatch } from "./result_watch.ts";
+import { readOutcomes, storeOutcomes } from "./results.ts";
+import { openDatabase, schemaVersion } from "./schema.ts";
+import { settle } from "./settle.ts";
+import { fenced, Store } from "./store.ts";
+import { Transactions } from "./transaction.ts";
+import { WakeUp } from "./wake_up.ts";
+
+/** How long `wait` waits at most. */
+const WAIT_MS = 5000;
+/** How long a worker's health is kept. */
+const HEALTH_MS = 60_000;
+
+/** What tests choose, besides how the broker is used. */
+export interface SqliteOptions extends OpenOptions {
+  /** Milliseconds since 1970. Default `Date.now`. */
+  readonly clock?: () => number;
+  readonly limits?: Partial<Limits>;
+}
+
+/** A broker in one file, for the processes of one machine. */
+export class SqliteBroker implements Broker {
+  readonly #store: Store;
+  readonly #transactions: Transactions;
+  readonly #wakeUp: WakeUp;
+  readonly #watch: ResultWatch;
+  readonly #closing = new AbortController();
+
+  private constructor(db: Database, path: string, options: SqliteOptions) {
+    const { clock = Date.now, limits, role } = options;
+    this.#wakeUp = new WakeUp(path + "-wake", role === "client");
+    this.#store = new Store(db, { ...LIMITS, ...limits }, clock);
+    this.#transactions = new Transactions(db, path, () => {
+      if (this.#store.takeNews()) this.#wakeUp.give();
+    });
+    this.#watch = new ResultWatch(
+      this.#store,
+      this.#transactions,
+      this.#wakeUp,
+    );
+  }
+
+  /**
+   * Opens the file that a DSN names; makes it if it is not there.
+   *
+   * @throws {BrokerError} If it can't be made or opened, or is not ours.
+   * @throws {SchemaError} If a later version of this program made it.
+   */
+  static async open(
+    dsn: Dsn & { readonly kind: "sqlite" },
+    options: SqliteOptions = {},
+  ): Promise<SqliteBroker> {
+    const db = await openDatabase(dsn.path);
+    try {
+      return new SqliteBroker(db, dsn.path, options);
+    } catch (error) {
+      db[Symbol.dispose]();
+      throw new BrokerError(
+        `Cannot open ${dsn.path}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  enqueue(entries: readonly Entry[]): Promise<string[]> {
+    return enqueue(this.#store, this.#transactions, entries);
+  }
+
+  results(queue: string, ids: readonly string[]): Promise<(string | null)[]> {
+    return this.#transactions.read(
+      "read results",
+      () => readOutcomes(this.#store, queue, ids),
+    );
+  }
+
+  watchResults(
+    queue: string,
+    producer: string,
+    changed: (numbers?: readonly number[]) => void,
+  ): Promise<AsyncDisposable> {
+    return this.#watch.watch(queue, producer, changed);
+  }
+
+  async register(queues: readonly string[]): Promise<void> {
+    await this.#transactions.write("register queues", () => {
+      for (const queue of queues) this.#store.queue(queue);
+    });
+  }
+
+  queues(): Promise<string[]> {
+    return this.#transactions.read(
+      "read the names of queues",
+      () =>
+        this.#store.db.rows("SELECT name FROM queue ORDER BY name")
+          .map(([name]) => name as string),
+    );
+  }
+
+  async reserve(
+    worker: string,
+    queue: string,
+    request: ReserveRequest,
+  ): Promise<Batch> {
+    // What this worker called before may change what it holds.
+    if (this.#transactions.idle) {
+      const nothing = await this.#transactions.read(
+        "reserve",
+        () => reserveNothing(this.#store, worker, queue, request),
+      );
+      if (nothing !== undefined) return nothing;
+    }
+    return await this.#transactions.write(
+      "reserve",
+      () => reserve(this.#store, worker, queue, request),
+    );
+  }
+
+  begin(worker: string, queue: string, token: string): Promise<string> {
+    return this.#transactions.write(
+      "begin",
+      () => begin(this.#store, worker, queue, token),
+    );
+  }
+
+  settle(
+    worker: string,
+    queue: string,
+    settlements: readonly Settlement[],
+  ): Promise<number> {
+    return this.#transactions.write(
+      "settle",
+      () => settle(this.#store, worker, queue, settlements),
+    );
+  }
+
+  release(
+    worker: string,
+    queue: string,
+    tokens: readonly string[],
+  ): Promise<void> {
+    return this.#transactions.write(
+      "release",
+      () => release(this.#store, worker, queue, tokens),
+    );
+  }
+
+  renew(worker: string, queues: readonly string[]): Promise<Renewal[]> {
+    return this.#transactions.write("renew", () => {
+      const schema = schemaVersion(this.#store.db);
+      return queues.map((name) => {
+        const queue = this.#store.queue(name);
+        const place = this.#store.place(queue, worker);
+        if (place === undefined || place < 0) throw fenced(worker);
+        const tick = this.#store.tick(queue);
+        if (place !== tick) this.#store.setPlace(queue, worker, tick);
+        return { held: this.#store.held(queue, worker), schema };
+      });
+    });
+  }
+
+  reconcile(
+    worker: string,
+    queue: string,
+    tokens: readonly string[],
+  ): Promise<string[]> {
+    return this.#transactions.write(
+      "reconcile",
+      () => reconcile(this.#store, worker, queue, tokens),
+    );
+  }
+
+  recover(
+    worker: string,
+    queue: string,
+    reason: "replaced" | "lapsed",
+  ): Promise<number> {
+    return this.#transactions.write(
+      "recover",
+      () => recover(this.#store, worker, queue, reason),
+    );
+  }
+
+  async reap(queue: string): Promise<Reaped> {
+    const nothing = await this.#transactions.read(
+      "reap",
+      () => reapNothing(this.#store, queue),
+    );
+    return nothing ??
+      await this.#transactions.write("reap", () => reap(this.#store, queue));
+  }
+
+  async wait(
+    queues: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string[]> {
+    const ended = AbortSignal.any([signal, this.#closing.signal]);
+    if (ended.aborted) return [];
+    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
+    const look = () => {
+      this.#readyOf(queues).then(
+        (names) => names.length > 0 && resolve(names),
+        reject,
+      );
+    };
+    const none = () => resolve([]);
+    using _listening = this.#wakeUp.listen(look);
+    const timer = setTimeout(none, WAIT_MS);
+    ended.addEventListener("abort", none);
+    try {
+      look();
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      ended.removeEventListener("abort", none);
+    }
+  }
+
+  /** Whoever waits has looked by itself: nothing was taken from it. */
+  pass(_queue: string): Promise<void> {
+    return Promise.resolve();
+  }
+
+  take(queue: string, limit: number, bytes: number): Promise<string[]> {
+    return this.#transactions.write(
+      "take",
+      () => take(this.#store, queue, limit, bytes),
+    );
+  }
+
+  record(queue: string, outcomes: readonly OutcomeRecord[]): Promise<void> {
+    return this.#transactions.write(
+      "record",
+      () => storeOutcomes(this.#store, this.#store.queue(queue), outcomes),
+    );
+  }
+
+  counts(queues: readonly string[]): Promise<Counts[]> {
+    return this.#transactions.read(
+      "count jobs",
+      () => queues.map((queue) => countJobs(this.#store, queue)),
+    );
+  }
+
+  /** There is nothing to set up in a file. */
+  warnings(): Promise<string[]> {
+    return Promise.resolve([]);
+  }
+
+  async report(worker: string, health: Record<string, string>): Promise<void> {
+    await this.#transactions.write("report", () =>
+      this.#store.db.run(
+        "INSERT OR REPLACE INTO health (worker, until, data) VALUES (?, ?, ?)",
+        worker,
+        this.#store.now() + HEALTH_MS,
+        JSON.stringify(health),
+      ));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    await this.#transactions[Symbol.asyncDispose]();
+    this.#watch[Symbol.dispose]();
+    this.#wakeUp[Symbol.dispose]();
+    this.#store.db[Symbol.dispose]();
+  }
+
+  #readyOf(queues: readonly string[]): Promise<string[]> {
+    return this.#transactions.read(
+      "wait",
+      () =>
+        queues.filter((queue) =>
+          this.#store.db.value(
+            "SELECT 1 FROM queue WHERE name = ? AND ready > 0",
+            queue,
+          ) !== undefined
+        ),
+    );
+  }
+}
