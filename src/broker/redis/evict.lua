@@ -15,8 +15,9 @@ for i = 3, #KEYS do
     redis.call('ZREM', KEYS[2], name)
   end
 end
+-- Not -removed: that of 0 is "-0" in Lua, which is no number to Redis.
 return {
   removed,
-  redis.call('HINCRBY', KEYS[1], 'results', -removed),
-  redis.call('HINCRBY', KEYS[1], 'bytes', -bytes),
+  redis.call('HINCRBY', KEYS[1], 'results', 0 - removed),
+  redis.call('HINCRBY', KEYS[1], 'bytes', 0 - bytes),
 }

@@ -8,9 +8,9 @@ if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
 if ARGV[3] ~= '' then
   local size = redis.call('HSTRLEN', KEYS[4], ARGV[3])
   if redis.call('HDEL', KEYS[4], ARGV[3]) == 1 then
-    redis.call('HINCRBY', KEYS[4], 'bytes', -size)
+    redis.call('HINCRBY', KEYS[4], 'bytes', 0 - size)
     redis.call('HINCRBY', KEYS[1], 'results', -1)
-    redis.call('HINCRBY', KEYS[1], 'bytes', -size)
+    redis.call('HINCRBY', KEYS[1], 'bytes', 0 - size)
   end
 end
 redis.call('RPUSH', KEYS[3], ARGV[2])
