@@ -9,7 +9,7 @@ if not place or tonumber(place) < 0 then
   return redis.error_reply('FENCED the lease has lapsed')
 end
 local message = redis.call('HGET', KEYS[3], ARGV[2])
-if message then
+if message and ARGV[2] ~= ARGV[3] then
   redis.call('HSET', KEYS[3], ARGV[3], message)
   redis.call('HDEL', KEYS[3], ARGV[2])
 elseif redis.call('HEXISTS', KEYS[3], ARGV[3]) == 0 then

@@ -1,6 +1,6 @@
-/** Tokens `<batch>:<index>[:<mark>]` in the order of their reservation. */
+/** Each of the tokens once, in the order of their reservation. */
 export function inOrder(tokens: readonly string[]): string[] {
-  return tokens
+  return [...new Set(tokens)]
     .map((token) => {
       const [batch, index] = token.split(":", 2);
       return { token, batch: Number(batch), index: Number(index) };
