@@ -60,6 +60,9 @@ export function startLogging(options: LogOptions): Logging {
       },
       ...["lifecycle", "job"].map((name) => ({
         category: ["mqk", name],
+        // Else the level of the parent would count as well.
+        parentSinks: "override" as const,
+        sinks: ["stderr"],
         lowestLevel: options.verbosity < 0
           ? "warning" as const
           : lowest(options.verbosity, ["info", "info", "trace"], 2),
