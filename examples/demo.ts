@@ -16,6 +16,8 @@ const EXAMPLES = import.meta.dirname!;
 const MAX_FILES = 5_000;
 const SMALL_JOBS = 10_000;
 
+type Sum = (a: number, b: number) => number;
+
 /** Something came out otherwise than it must. */
 class DemoError extends Error {}
 
@@ -94,7 +96,7 @@ async function runSmallJobs({ client }: Demo): Promise<void> {
   title(`3. ${number(SMALL_JOBS)} small jobs, each with its result`);
   say('await client.invokeMany([{ job: "mqk:calculator#sum", args: [1, 1] }])');
   const startedMs = performance.now();
-  const jobs = await client.invokeMany<number>(
+  const jobs = await client.invokeMany<Sum>(
     Array.from({ length: SMALL_JOBS }, (_, i) => ({
       job: "mqk:calculator#sum",
       args: [i, 1],

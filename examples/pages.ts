@@ -5,8 +5,9 @@
  *     deno run -A pages.ts https://example.com/...   in another
  */
 import { invokeMany } from "@mqk/core";
+import type { title } from "./jobs/page.ts";
 
-const pages = await invokeMany<string>(
+const pages = await invokeMany<typeof title>(
   Deno.args.map((url) => ({
     job: "./jobs/page.ts#title",
     args: [url],

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { eventually } from "./harness/eventually.ts";
 import { MqkProcess } from "./harness/mqk_process.ts";
 import { TempDir } from "./harness/temp_dir.ts";
 
