@@ -16,6 +16,7 @@ export type Enqueue = (entries: readonly Entry[]) => Promise<string[]>;
 /** One call, and what became of its entries so far. */
 interface Call {
   readonly entries: readonly Entry[];
+  /** Missing where an entry is not stored for certain. */
   readonly ids: string[];
   readonly calledAtMs: number;
   readonly resolve: (ids: string[]) => void;
@@ -24,7 +25,6 @@ interface Call {
   next: number;
   batchesInFlight: number;
   failure: Error | undefined;
-  readonly confirmed: string[];
   readonly uncertain: string[];
 }
 
@@ -41,6 +41,7 @@ interface Slice {
  */
 export class BatchSender {
   readonly #enqueue: Enqueue;
+  readonly #maxWaitMs: number;
   /** Calls with entries in no batch, from index `#first` on. */
   #waiting: Call[] = [];
   #first = 0;
@@ -48,8 +49,12 @@ export class BatchSender {
   #flushing = false;
   #whenIdle: PromiseWithResolvers<void> | undefined;
 
-  constructor(enqueue: Enqueue) {
+  constructor(
+    enqueue: Enqueue,
+    { maxWaitMs = MAX_WAIT_MS }: { readonly maxWaitMs?: number } = {},
+  ) {
     this.#enqueue = enqueue;
+    this.#maxWaitMs = maxWaitMs;
   }
 
   /**
@@ -69,7 +74,6 @@ export class BatchSender {
         next: 0,
         batchesInFlight: 0,
         failure: undefined,
-        confirmed: [],
         uncertain: [],
       });
       this.#flushSoon();
@@ -165,22 +169,24 @@ export class BatchSender {
   #fail(slices: readonly Slice[], failure: Error): void {
     const { confirmed, uncertain } = fates(failure);
     for (const { call, from, to } of slices) {
-      call.failure ??= failure;
-      for (const { id, idempotencyKey } of call.entries.slice(from, to)) {
-        if (confirmed.has(id)) call.confirmed.push(id);
+      for (let i = from; i < to; i++) {
+        const { id, idempotencyKey } = call.entries[i];
+        if (confirmed.has(id)) {
+          call.ids[i] = id;
+          continue;
+        }
+        call.failure ??= failure;
         // One with a key may be confirmed under the id of an earlier job.
-        else if (
-          uncertain.has(id) || (idempotencyKey !== undefined &&
-            confirmed.size > 0)
-        ) call.uncertain.push(id);
+        const mayBe = idempotencyKey !== undefined && confirmed.size > 0;
+        if (mayBe || uncertain.has(id)) call.uncertain.push(id);
       }
     }
-    const longAgoMs = performance.now() - MAX_WAIT_MS;
+    const longAgoMs = performance.now() - this.#maxWaitMs;
     for (let i = this.#first; i < this.#waiting.length; i++) {
       const call = this.#waiting[i];
       if (call.calledAtMs > longAgoMs) break;
       call.failure ??= failure;
-      if (call.next === 0) finish(call);
+      finish(call);
     }
   }
 }
@@ -204,11 +210,10 @@ function finish(call: Call): void {
 }
 
 function failureOf(
-  { entries, ids, confirmed, uncertain, next }: Call,
+  { entries, ids, uncertain, next }: Call,
   failure: Error,
 ): Error {
-  // Ids of batches that were answered; those of a failed one are missing.
-  const stored = [...ids.filter((id) => id !== undefined), ...confirmed];
+  const stored = ids.filter((id) => id !== undefined);
   const reason = failure.cause instanceof Error
     ? failure.cause.message
     : failure.message;
@@ -225,7 +230,7 @@ function failureOf(
   }
   if (next === 0) {
     return new BrokerError(
-      `No job was sent in ${MAX_WAIT_MS / 1000} s: ${reason}`,
+      `The job was not sent: it waited too long for its turn: ${reason}`,
       cause,
     );
   }
