@@ -1,0 +1,2 @@
+import "./not_there.ts";
+export function never(): void {}

@@ -1,0 +1,65 @@
+/** Jobs by how they fail. */
+
+class NoRetry extends Error {
+  override name = "NoRetry";
+}
+
+class RetryAfter extends Error {
+  override name = "RetryAfter";
+  constructor(readonly seconds: number) {
+    super("later");
+  }
+}
+
+export function throws(): void {
+  throw new RangeError("too far");
+}
+
+export function throwsText(): void {
+  throw "just text";
+}
+
+export async function rejects(): Promise<void> {
+  await Promise.resolve();
+  throw new RangeError("too late");
+}
+
+/** With its own copy of the class, as a job with its own library has. */
+export function noRetry(): void {
+  throw new NoRetry("hopeless");
+}
+
+export function retryAfter(seconds: number): void {
+  throw new RetryAfter(seconds);
+}
+
+/** Leaves a rejection behind that nobody handles, and returns. */
+export function floats(): string {
+  Promise.reject(new Error("floating"));
+  return "looks done";
+}
+
+export async function floatsAndGoesOn(waitMs: number): Promise<string> {
+  (async () => {
+    await Promise.resolve();
+    throw new Error("floating");
+  })();
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  return "looks done";
+}
+
+export async function throwingTimer(waitMs: number): Promise<string> {
+  setTimeout(() => {
+    throw new Error("thrown by a timer");
+  }, 0);
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  return "looks done";
+}
+
+/** An interval that goes on after its job, and throws each time. */
+export function leavesInterval(): string {
+  setInterval(() => {
+    throw new Error("left behind");
+  }, 1);
+  return "done";
+}

@@ -1,0 +1,5 @@
+Promise.reject(new Error("floating at import"));
+
+export function quick(): string {
+  return "done";
+}

@@ -1,0 +1,2 @@
+throw new RangeError("no configuration");
+export function never(): void {}

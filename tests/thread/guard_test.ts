@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { eventually } from "../harness/eventually.ts";
+import { message, TestThread } from "./test_thread.ts";
+
+const sum = message("mqk:calculator#sum", { args: [1, 2] });
+
+Deno.test("a job that ends its thread fails, and says what it did", async () => {
+  await using thread = await TestThread.start();
+  const refusals: Record<string, RegExp> = {
+    denoExit: /^A job can't call Deno\.exit: /,
+    processExit: /^A job can't call process\.exit: /,
+    importedExit: /^A job can't call process\.exit: /,
+    close: /^A job can't call self\.close: /,
+    chdir: /^A job can't call Deno\.chdir: .* use absolute paths$/,
+  };
+  for (const [job, text] of Object.entries(refusals)) {
+    const error = await thread.failing(`./unkind.ts#${job}`);
+    assert.match(error.message, text);
+  }
+  assert.equal((await thread.run(sum)).kind, "done");
+});
+
+Deno.test("a job that takes over the thread's door, or reads its input, hurts nobody", async () => {
+  await using thread = await TestThread.start();
+  assert.equal(await thread.call("./unkind.ts#takesOver"), '"done"');
+  assert.equal(await thread.call("./unkind.ts#readsStandardInput"), "true");
+  assert.equal((await thread.run(sum)).kind, "done");
+  await thread.answers();
+});
+
+Deno.test("a floating rejection fails the job that owns it, not its neighbours", async () => {
+  await using thread = await TestThread.start();
+  const ended = await thread.all(thread.dispatch(
+    sum,
+    message("./failing.ts#floats"),
+    sum,
+    message("./failing.ts#floatsAndGoesOn", { args: [20] }),
+    message("./waits.ts#together", { args: [20] }),
+    message("./failing.ts#throwingTimer", { args: [20] }),
+    sum,
+  ));
+  // Once more, now that its module is loaded and it returns at once.
+  ended.push(
+    ...await thread.all(thread.dispatch(
+      sum,
+      message("./failing.ts#floats"),
+      sum,
+    )),
+  );
+  assert.deepEqual(
+    ended.map((job) => job.kind === "retry" ? job.error.message : job.kind),
+    [
+      "done",
+      "floating",
+      "done",
+      "floating",
+      "done",
+      "thrown by a timer",
+      "done",
+      "done",
+      "floating",
+      "done",
+    ],
+  );
+  assert.deepEqual(thread.warnings, []);
+});
+
+Deno.test("what fails after its job has ended is a warning, a few a second", async () => {
+  await using thread = await TestThread.start();
+  assert.equal(await thread.call("./failing.ts#leavesInterval"), '"done"');
+  await eventually(() => thread.warnings.length >= 10);
+  assert.match(
+    thread.warnings[0],
+    /^Job p\.1 had ended when it failed: Error: left behind$/,
+  );
+  assert.equal((await thread.run(sum)).kind, "done");
+  assert.ok(thread.warnings.length <= 20);
+});
+
+Deno.test("a rejection that no job owns is a warning", async () => {
+  await using thread = await TestThread.start();
+  assert.equal(await thread.call("./floats_at_import.ts#quick"), '"done"');
+  await eventually(() => thread.warnings.length > 0);
+  assert.deepEqual(thread.warnings, [
+    "Uncaught, and no job owns it: Error: floating at import",
+  ]);
+});
