@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Broker } from "../../src/broker/broker.ts";
+import type { Broker, Settlement } from "../../src/broker/broker.ts";
 import { openBroker } from "../../src/broker/open.ts";
 import { type Client, connect } from "../../src/client/client.ts";
 import { decodeMessage, type Message } from "../../src/job/message.ts";
@@ -76,13 +76,16 @@ export class Reserved {
 
   /** Settles it as done, or as failed without a further attempt. */
   async end(outcome: Outcome): Promise<void> {
+    const settlement = this.settlement(outcome);
+    await this.broker.settle(this.worker, this.queue, [settlement]);
+  }
+
+  settlement(outcome: Outcome): Settlement {
     const { id = "" } = this.message;
     const end = { token: this.token, id, outcome: encodeOutcome(outcome) };
-    await this.broker.settle(this.worker, this.queue, [
-      outcome.kind === "failed"
-        ? { kind: "failed", entry: this.text, ...end }
-        : { kind: "done", ...end },
-    ]);
+    return outcome.kind === "failed"
+      ? { kind: "failed", entry: this.text, ...end }
+      : { kind: "done", ...end };
   }
 }
 
