@@ -3,7 +3,8 @@ import { BrokerUnavailableError } from "../broker.ts";
 
 /** Whether another connection has the lock that was wanted. */
 export function isLocked(error: unknown): boolean {
-  return isSqliteError(error) && /\blocked\b/.test(error.message);
+  return isSqliteError(error) &&
+    /\blocked\b|locking protocol/.test(error.message);
 }
 
 /** Whether SQLite says that something went wrong, and not we. */

@@ -102,17 +102,24 @@ export class HeldJobs {
       worker,
     ) as [string, number] | undefined;
     if (row === undefined) return;
-    const held = db.value(
-      `SELECT json_group_array(seq) FROM held WHERE batch = ?
-         AND seq IN (SELECT value FROM json_each(?))`,
-      batch,
-      JSON.stringify(seqs),
-    ) as string;
+    const [mark, all] = row;
+    // Reading a whole batch is faster than looking for many single jobs.
+    const held = all <= 4 * seqs.length
+      ? db.value(
+        "SELECT json_group_array(seq) FROM held WHERE batch = ?",
+        batch,
+      )
+      : db.value(
+        `SELECT json_group_array(seq) FROM held WHERE batch = ?
+           AND seq IN (SELECT value FROM json_each(?))`,
+        batch,
+        JSON.stringify(seqs),
+      );
     this.#batches.set(batch, {
       id: batch,
-      mark: row[0],
-      all: row[1],
-      held: new Set(JSON.parse(held) as number[]),
+      mark,
+      all,
+      held: new Set(JSON.parse(held as string) as number[]),
       left: [],
     });
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BrokerError } from "../../errors.ts";
 import { sleep } from "../../time/sleep.ts";
@@ -16,9 +17,8 @@ const APPLICATION_ID = 0x4d514b31;
 const OWN_FOLDER = ".mqk";
 const OPEN_WITHIN_MS = 5000;
 
-// `busy_timeout` comes first: switching to WAL takes a lock.
+// No `busy_timeout`: SQLite would block the thread. Each step is tried again.
 const PRAGMAS = `
-  PRAGMA busy_timeout = 5;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA wal_autocheckpoint = 1000;
@@ -122,21 +122,26 @@ export function schemaVersion(db: Database): number {
 function open(path: string): Database {
   const db = new Database(path);
   try {
+    // First, so that a database of another program stays as it is.
+    const current = isCurrent(db, path);
     db.exec(PRAGMAS);
-    if (isCurrent(db, path)) return db;
-    db.exec("BEGIN IMMEDIATE");
-    // Another process may have been first.
-    if (!isCurrent(db, path)) {
-      db.exec(TABLES);
-      db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-      db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-    }
-    db.exec("COMMIT");
+    if (!current) makeTables(db, path);
     return db;
   } catch (error) {
     db[Symbol.dispose]();
     throw error;
   }
+}
+
+function makeTables(db: Database, path: string): void {
+  db.exec("BEGIN IMMEDIATE");
+  // Another process may have been first.
+  if (!isCurrent(db, path)) {
+    db.exec(TABLES);
+    db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  }
+  db.exec("COMMIT");
 }
 
 /** Whether the tables are there; if not, nothing else may be there either. */
@@ -169,7 +174,7 @@ function makeFile(path: string): void {
     }
     makeOnce(path, "");
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
+    if (error instanceof Deno.errors.NotFound && !existsSync(folder)) {
       throw new BrokerError(
         `Cannot open ${path}: the folder ${folder} does not exist`,
         { cause: error },

@@ -32,11 +32,13 @@ const WAIT_MS = 5000;
 /** How long a worker's health is kept. */
 const HEALTH_MS = 60_000;
 
-/** What tests choose, besides how the broker is used. */
+/** What tests choose. A role makes no difference: only calls keep programs alive. */
 export interface SqliteOptions extends OpenOptions {
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly clock?: () => number;
   readonly limits?: Partial<Limits>;
+  /** How long a call waits while another process has the file. Default 5 s. */
+  readonly lockedMs?: number;
 }
 
 /** A broker in one file, for the processes of one machine. */
@@ -48,12 +50,13 @@ export class SqliteBroker implements Broker {
   readonly #closing = new AbortController();
 
   private constructor(db: Database, path: string, options: SqliteOptions) {
-    const { clock = Date.now, limits, role } = options;
-    this.#wakeUp = new WakeUp(path + "-wake", role === "client");
+    const { clock = Date.now, limits, lockedMs } = options;
+    this.#wakeUp = new WakeUp(path + "-wake");
     this.#store = new Store(db, { ...LIMITS, ...limits }, clock);
-    this.#transactions = new Transactions(db, path, () => {
+    const committed = () => {
       if (this.#store.takeNews()) this.#wakeUp.give();
-    });
+    };
+    this.#transactions = new Transactions(db, path, committed, lockedMs);
     this.#watch = new ResultWatch(
       this.#store,
       this.#transactions,
@@ -287,15 +290,12 @@ export class SqliteBroker implements Broker {
   }
 
   #readyOf(queues: readonly string[]): Promise<string[]> {
-    return this.#transactions.read(
-      "wait",
-      () =>
-        queues.filter((queue) =>
-          this.#store.db.value(
-            "SELECT 1 FROM queue WHERE name = ? AND ready > 0",
-            queue,
-          ) !== undefined
-        ),
-    );
+    return this.#transactions.read("wait", () => {
+      const ready = new Set(
+        this.#store.db.rows("SELECT name FROM queue WHERE ready > 0")
+          .map(([name]) => name),
+      );
+      return queues.filter((queue) => ready.has(queue));
+    });
   }
 }

@@ -33,7 +33,7 @@ export class SqliteInspector implements Inspector {
   ): Promise<SqliteInspector> {
     const db = await openDatabase(path);
     const store = new Store(db, LIMITS, Date.now);
-    const wakeUp = new WakeUp(path + "-wake", true);
+    const wakeUp = new WakeUp(path + "-wake");
     const transactions = new Transactions(db, path, () => {
       if (store.takeNews()) wakeUp.give();
     });

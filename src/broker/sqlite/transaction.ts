@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 import { isLocked, isSqliteError, toBrokerError } from "./errors.ts";
 
 /** A call that has not got the file for so long is given up. */
-const WAIT_MS = 5000;
+const LOCKED_MS = 5000;
 /** No further call joins a transaction after so long: others wait as well. */
 const FULL_AFTER_MS = 4;
 /** Others wait for the file if they had it so recently when we wanted it. */
@@ -34,16 +34,23 @@ export class Transactions implements AsyncDisposable {
   readonly #db: Database;
   readonly #path: string;
   readonly #committed: () => void;
+  readonly #lockedMs: number;
   #waiting: Call[] = [];
   #running: Promise<void> | undefined;
   #contendedMs = -Infinity;
   #closed = false;
 
   /** @param committed Is called after each commit, before callers are answered. */
-  constructor(db: Database, path: string, committed: () => void) {
+  constructor(
+    db: Database,
+    path: string,
+    committed: () => void,
+    lockedMs = LOCKED_MS,
+  ) {
     this.#db = db;
     this.#path = path;
     this.#committed = committed;
+    this.#lockedMs = lockedMs;
   }
 
   /** Whether no call of {@linkcode write} is under way. */
@@ -79,7 +86,7 @@ export class Transactions implements AsyncDisposable {
    * @throws As {@linkcode write}.
    */
   async read<T>(attempted: string, step: () => T): Promise<T> {
-    const end = performance.now() + WAIT_MS;
+    const end = performance.now() + this.#lockedMs;
     for (;;) {
       if (this.#closed) throw this.#closedError(attempted);
       try {
@@ -183,7 +190,7 @@ export class Transactions implements AsyncDisposable {
   }
 
   #giveUpLate(error: unknown): void {
-    const latest = performance.now() - WAIT_MS;
+    const latest = performance.now() - this.#lockedMs;
     while (this.#waiting.length > 0 && this.#waiting[0].sinceMs < latest) {
       const { attempted, reject } = this.#waiting.shift()!;
       reject(toBrokerError(error, attempted, this.#path));

@@ -19,11 +19,11 @@ type Watcher = Deno.FsWatcher & AsyncIterator<Deno.FsEvent> & {
 /**
  * Tells processes that something was committed. A byte is written to a file
  * beside the database after the commit; an event of the database's own files
- * comes before it, and would be looked at too early.
+ * comes before it, and would be looked at too early. Listening keeps no program
+ * alive.
  */
 export class WakeUp implements Disposable {
   readonly #path: string;
-  readonly #background: boolean;
   readonly #file: Deno.FsFile;
   readonly #listeners = new Set<() => void>();
   #watcher: Watcher | undefined;
@@ -33,17 +33,15 @@ export class WakeUp implements Disposable {
   #telling: ReturnType<typeof setTimeout> | undefined;
   #toldMs = -Infinity;
 
-  /** @param background Whether it never keeps the program alive. */
-  constructor(path: string, background: boolean) {
+  constructor(path: string) {
     this.#path = path;
-    this.#background = background;
     makeOnce(path, "");
     this.#file = Deno.openSync(path, { write: true });
   }
 
   /** Something was committed: for listeners here at once, elsewhere soon. */
   give(): void {
-    this.#look();
+    queueMicrotask(() => this.#look());
     if (this.#telling !== undefined) return;
     const waitMs = this.#toldMs + TELL_EVERY_MS - performance.now();
     if (waitMs <= 0) this.#tell();
@@ -98,12 +96,11 @@ export class WakeUp implements Disposable {
       () => this.#look(),
       watched ? POLL_MS : POLL_ONLY_MS,
     );
-    if (this.#background) Deno.unrefTimer(this.#poll);
+    Deno.unrefTimer(this.#poll);
   }
 
   #stopSoon(): void {
     clearTimeout(this.#linger);
-    if (this.#poll !== undefined) Deno.unrefTimer(this.#poll);
     this.#linger = setTimeout(() => this.#stop(), LINGER_MS);
     Deno.unrefTimer(this.#linger);
   }
