@@ -15,10 +15,10 @@ const SOURCES = [...ENTRIES, "src", "tests", "tools", "examples", "bench"]
 const STEPS: Record<string, string[]> = {
   "format": ["fmt", "--check"],
   "lint": ["lint"],
-  "types": ["check", ...SOURCES],
+  "types": ["check", "--quiet", ...SOURCES],
   "docstrings": ["doc", "--lint", ...ENTRIES],
   "generated Lua module": ["run", "-A", "tools/embed_lua.ts", "--check"],
-  "publishing": ["publish", "--dry-run", "--allow-dirty"],
+  "publishing": ["publish", "--quiet", "--dry-run", "--allow-dirty"],
 };
 
 const failed: string[] = [];
