@@ -11,7 +11,7 @@ import {
 import type { Batch } from "../broker/broker.ts";
 import { brokerLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
-import { Notice } from "../time/notice.ts";
+import type { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
 import type { Flight } from "./flight.ts";
 import type { Holdings } from "./holdings.ts";

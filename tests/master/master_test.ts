@@ -60,7 +60,6 @@ class TestMaster implements AsyncDisposable {
 
 Deno.test(
   "a worker that is killed is replaced at once, and its successor knows it",
-  quiet,
   async () => {
     await using test = new TestMaster("serve");
     const [[, pid, name]] = await test.started(1);
