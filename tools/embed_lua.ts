@@ -22,7 +22,8 @@ function read(name: string): string {
 const scripts = names
   .filter((name) => name !== "prelude")
   .map((name) => `  ${name}: ${JSON.stringify(read(name))},\n`);
-const text = `// Generated from the .lua files by \`deno task lua\`: never edited.
+const text =
+  `// Generated from the .lua files by \`deno task lua\`: never edited.
 // deno-lint-ignore-file
 /** Goes in front of each script that reads the time. */
 export const PRELUDE: string = ${JSON.stringify(read("prelude"))};
