@@ -5,7 +5,7 @@ import type { OutcomeReader } from "./outcome_reader.ts";
 /** Even without an event, what is awaited is read so often. */
 const READ_AGAIN_MS = 4000;
 /** A watch that nobody needs stays so long: the next waiter comes soon. */
-const LINGER_MS = 10_000;
+const LINGER_MS = 1000;
 const UNAVAILABLE = new Set(["BrokerUnavailableError", "NotSentError"]);
 
 /** Somebody who waits for one outcome. */

@@ -1,5 +1,9 @@
 import type { JobStore } from "../broker/broker.ts";
-import { BrokerError, ResultTimeoutError } from "../errors.ts";
+import {
+  BrokerError,
+  ResultNotKeptError,
+  ResultTimeoutError,
+} from "../errors.ts";
 import { OutcomeReader } from "./outcome_reader.ts";
 import { OutcomeWatch, type Waiter } from "./outcome_watch.ts";
 
@@ -37,32 +41,29 @@ export class Outcomes {
    *
    * @throws {ResultTimeoutError} If none came in time.
    */
-  wait(queue: string, id: string, options: WaitOptions): Promise<string> {
+  async wait(
+    queue: string,
+    id: string,
+    options: WaitOptions,
+  ): Promise<string> {
+    if (this.#closed !== undefined) throw this.#closed;
     const { timeoutMs, missed } = options;
-    return new Promise((resolve, reject) => {
-      if (this.#closed !== undefined) return reject(this.#closed);
-      const watch = this.#watch(queue, id.slice(0, id.lastIndexOf(".")));
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const waiter: Waiter = {
-        id,
-        missed,
-        resolve: (outcome) => {
-          clearTimeout(timer);
-          resolve(outcome);
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      };
-      if (timeoutMs <= LONGEST_TIMER_MS) {
-        timer = setTimeout(() => {
-          watch.remove(waiter);
-          reject(timedOut(waiter, timeoutMs));
-        }, timeoutMs);
-      }
-      watch.add(waiter);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const waiter: Waiter = { id, missed, resolve, reject };
+    const watch = this.#watch(queue, id.slice(0, id.lastIndexOf(".")));
+    const timer = timeoutMs > LONGEST_TIMER_MS ? undefined : setTimeout(() => {
+      watch.remove(waiter);
+      reject(timedOut(waiter, timeoutMs));
+    }, timeoutMs);
+    watch.add(waiter);
+    try {
+      return await promise;
+    } catch (error) {
+      if (isOurs(error)) Error.captureStackTrace(error);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Ends every subscription; who still waits is told that it was closed. */
@@ -94,6 +95,12 @@ export class Outcomes {
     }
     return watch;
   }
+}
+
+/** Made by a timer or an event, so that the stack says nothing. */
+function isOurs(error: unknown): error is Error {
+  return error instanceof ResultTimeoutError ||
+    error instanceof ResultNotKeptError;
 }
 
 function timedOut({ id, lastError }: Waiter, timeoutMs: number): Error {

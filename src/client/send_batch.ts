@@ -19,8 +19,7 @@ interface Call {
   /** Missing where an entry is not stored for certain. */
   readonly ids: string[];
   readonly calledAtMs: number;
-  readonly resolve: (ids: string[]) => void;
-  readonly reject: (error: Error) => void;
+  readonly ended: PromiseWithResolvers<void>;
   /** Entries from here on are in no batch yet. */
   next: number;
   batchesInFlight: number;
@@ -63,21 +62,23 @@ export class BatchSender {
    * @throws {BrokerError} If none of them is stored, for certain.
    * @throws {EnqueueUncertainError} If some are stored, or may be.
    */
-  send(entries: readonly Entry[]): Promise<string[]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({
-        entries,
-        ids: [],
-        calledAtMs: performance.now(),
-        resolve,
-        reject,
-        next: 0,
-        batchesInFlight: 0,
-        failure: undefined,
-        uncertain: [],
-      });
-      this.#flushSoon();
-    });
+  async send(entries: readonly Entry[]): Promise<string[]> {
+    const call: Call = {
+      entries,
+      ids: [],
+      calledAtMs: performance.now(),
+      ended: Promise.withResolvers(),
+      next: 0,
+      batchesInFlight: 0,
+      failure: undefined,
+      uncertain: [],
+    };
+    this.#waiting.push(call);
+    this.#flushSoon();
+    await call.ended.promise;
+    // Made here, the error has the stack of its caller.
+    if (call.failure !== undefined) throw failureOf(call, call.failure);
+    return call.ids;
   }
 
   /** Resolves when all calls so far are answered. */
@@ -204,9 +205,8 @@ function fates(failure: Error): {
 
 function finish(call: Call): void {
   if (call.batchesInFlight > 0) return;
-  const { entries, failure } = call;
-  if (failure !== undefined) call.reject(failureOf(call, failure));
-  else if (call.next === entries.length) call.resolve(call.ids);
+  const { entries, failure, next } = call;
+  if (failure !== undefined || next === entries.length) call.ended.resolve();
 }
 
 function failureOf(
@@ -217,7 +217,7 @@ function failureOf(
   const reason = failure.cause instanceof Error
     ? failure.cause.message
     : failure.message;
-  const cause = { cause: failure };
+  const cause = { cause: failure.cause ?? failure };
   if (stored.length + uncertain.length > 0) {
     return new EnqueueUncertainError(
       entries.length === 1
@@ -234,7 +234,5 @@ function failureOf(
       cause,
     );
   }
-  return failure instanceof BrokerError
-    ? failure
-    : new BrokerError(failure.message, cause);
+  return new BrokerError(failure.message, cause);
 }

@@ -110,6 +110,8 @@ Deno.test("any number of waiters share one subscription", async () => {
   assert.ok(Number(reads) <= 3, `${reads} reads`);
   for (const job of await scene.reserve(200)) await job.end(returned(1));
   await results;
+  // Soon nobody waits, and events would be for nothing.
+  await eventually(async () => !await subscribers(redis, sent[0].id));
 });
 
 Deno.test("a result that was pushed out at once is an error, not a wait", async () => {
