@@ -141,10 +141,40 @@ const CASES: readonly Case[] = [
     destination: "suspect",
     async prepare(broker) {
       await push(broker, "job");
-      return () => reserve(broker, "w");
+      return () => broker.reserve("w", "q", { ...REQUEST, idle: false });
     },
     before: { ready: 1 },
     after: { held: 1 },
+  },
+  {
+    verb: "settle, after a retry,",
+    destination: "failed",
+    async prepare(broker) {
+      await push(broker, "a", "b");
+      const { tokens: [a, b] } = await reserve(broker, "w");
+      return () =>
+        broker.settle("w", "q", [
+          { kind: "retry", token: a, message: "a", delayMs: 60_000 },
+          { kind: "failed", token: b, entry: "b" },
+        ]);
+    },
+    before: { held: 2 },
+    after: { retry: 1, failed: 1 },
+  },
+  {
+    verb: "recover, after a crashed one,",
+    destination: "suspect",
+    async prepare(broker) {
+      await push(broker, "a", "b");
+      await broker.reserve("first", "q", { ...REQUEST, limit: 1 });
+      await broker.recover("first", "q", "replaced");
+      const { tokens } = await reserve(broker, "w");
+      await broker.begin("w", "q", tokens[0]);
+      await broker.reserve("w", "q", { ...REQUEST, known: 1 });
+      return () => broker.recover("w", "q", "replaced");
+    },
+    before: { held: 2 },
+    after: { suspect: 1, crashed: 1 },
   },
 ];
 
@@ -176,8 +206,14 @@ Deno.test("redis: no verb loses a job when its destination holds a foreign value
 
 Deno.test("redis: a server at its memory limit refuses new jobs and is drained", async () => {
   await using server = await RedisServer.start();
-  await using broker = await open(server);
+  await using broker = await RedisBroker.open(
+    { kind: "redis", url: server.url },
+    { limits: { messageBytes: 100 } },
+  );
   await push(broker, "a", "b", "c", "d", "e", "f");
+  await broker.enqueue([
+    { id: "p.8", queue: "large", message: "x".repeat(101) },
+  ]);
   await broker.enqueue([{ id: "p.9", queue: "q", message: "due", atMs: 1 }]);
   await server.call("CONFIG", "SET", "maxmemory", "1");
 
@@ -220,6 +256,8 @@ Deno.test("redis: a server at its memory limit refuses new jobs and is drained",
   assert.equal(suspect.kind, "suspect");
   await broker.begin("w2", "q", suspect.tokens[0]);
   assert.deepEqual(await broker.take("q", 10, 1000), ["d", "due", "f"]);
+  assert.deepEqual(await broker.take("large", 10, 1000), []);
+  assert.equal((await broker.counts(["large"]))[0].failed, 1);
   await broker.record("q", [{ id: "p.5", outcome: "5" }]);
   assert.deepEqual(await broker.results("q", ["p.0", "p.5"]), ["1", "5"]);
 });

@@ -187,10 +187,12 @@ Deno.test("redis: a wait for many queues goes on after the loss of its connectio
   await using broker = await open(server);
   const wait = new Wait(broker, MANY);
   await tracked(server, "queue3");
+  const startedMs = performance.now();
   await server.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
   await tracked(server, "queue3");
   await server.call("RPUSH", "mqk:{queue3}:ready", "job");
   assert.deepEqual(await wait.ended, ["queue3"]);
+  assert.ok(performance.now() - startedMs < 4000, "before the next full look");
 });
 
 Deno.test("redis: where tracking is not allowed, many queues are looked at again and again", async () => {
