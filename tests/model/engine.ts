@@ -1,0 +1,30 @@
+import type { Amendment } from "./mutations.ts";
+import { openRedis } from "./redis_engine.ts";
+import type { RunReport } from "./run_seed.ts";
+import { openSqlite } from "./sqlite_engine.ts";
+
+export type BrokerName = "redis" | "sqlite";
+
+/** How one seed is run. */
+export interface SeedOptions {
+  readonly seed: number;
+  readonly without?: Amendment;
+  /** After so many steps the faults end. */
+  readonly steps?: number;
+  readonly checkEvery?: number;
+}
+
+/** Runs seeds on one real broker. */
+export interface Engine extends AsyncDisposable {
+  /** Runs that may go on at the same time. */
+  readonly lanes: number;
+  run(options: SeedOptions): Promise<RunReport>;
+}
+
+/** Starts what the runs of a broker need, and ends it when disposed. */
+export function openEngine(
+  broker: BrokerName,
+  without?: Amendment,
+): Promise<Engine> {
+  return broker === "redis" ? openRedis(without) : openSqlite(without);
+}

@@ -1,0 +1,72 @@
+/**
+ * The protocol without one of its amendments (PROTOCOL.md, section 1): the
+ * model must find what goes wrong then.
+ *
+ * @module
+ */
+import { SCRIPTS } from "../../src/broker/redis/lua.ts";
+import type { ScriptTexts } from "../../src/broker/redis/scripts.ts";
+
+/** An amendment that a run can do without. */
+export type Amendment = "F1" | "F2" | "F4" | "F6" | "F7";
+
+/** All of them, and whether they concern a store without a network too. */
+export const AMENDMENTS: Readonly<
+  Record<Amendment, { readonly says: string; readonly sqlite: boolean }>
+> = {
+  F1: { says: "the store numbers the batches", sqlite: false },
+  F2: { says: "a reserve says how much is known to be held", sqlite: false },
+  F4: { says: "an uncertain release is repeated", sqlite: false },
+  F6: { says: "who was charged for a crash runs alone", sqlite: true },
+  F7: { says: "only a suspect that began is charged", sqlite: true },
+};
+
+/** The scripts of Redis without an amendment. */
+export function brokenScripts(without?: Amendment): ScriptTexts["scripts"] {
+  switch (without) {
+    case "F1":
+      // The worker numbers its batches: see `tamperWith`.
+      return {
+        reserve: replaced(
+          SCRIPTS.reserve,
+          "redis.call('HINCRBY', meta, 'batch', 1)",
+          "ARGV[#ARGV]",
+        ),
+      };
+    case "F2":
+      return {
+        reserve: replaced(
+          SCRIPTS.reserve,
+          "if holds ~= known then",
+          "if false then",
+        ),
+      };
+    case "F7":
+      return {
+        reserve: replaced(SCRIPTS.reserve, "':s'", "':r'"),
+        begin: "return ARGV[3]",
+      };
+  }
+  return {};
+}
+
+/** What a worker without an amendment adds to its commands. */
+export function tamperWith(
+  without?: Amendment,
+): ((name: string, owner: string, args: string[]) => void) | undefined {
+  if (without !== "F1") return undefined;
+  const batches = new Map<string, number>();
+  return (name, owner, args) => {
+    if (name !== "reserve") return;
+    const batch = (batches.get(owner) ?? 0) + 1;
+    batches.set(owner, batch);
+    args.push(String(batch));
+  };
+}
+
+function replaced(text: string, old: string, by: string): string {
+  if (!text.includes(old)) {
+    throw new Error(`Cannot break a script: "${old}" is not in it any more`);
+  }
+  return text.replace(old, by);
+}

@@ -1,0 +1,267 @@
+import type { Broker } from "../../src/broker/broker.ts";
+import type {
+  Connection,
+  ServerConnection,
+} from "../../src/broker/redis/connection.ts";
+import { ReplyError } from "../../src/broker/redis/errors.ts";
+import { QueueKeys, QUEUES_KEY } from "../../src/broker/redis/keys.ts";
+import { RedisBroker } from "../../src/broker/redis/redis_broker.ts";
+import { SCRIPTS } from "../../src/broker/redis/lua.ts";
+import {
+  type ScriptName,
+  Scripts,
+  type ScriptTexts,
+} from "../../src/broker/redis/scripts.ts";
+import { type Ledger, Violation } from "./ledger.ts";
+import type { Command, Line } from "./line.ts";
+import type { Look, Store } from "./store.ts";
+
+/** The time is one argument more, so that the model turns the clock. */
+const PRELUDE = `local model_ms = tonumber(table.remove(ARGV))
+local function now_ms() return model_ms end
+`;
+
+const LOOK = `
+local prefix, seen = KEYS[1], {}
+for _, name in ipairs({ 'ready', 'inbox', 'suspect', 'crashed' }) do
+  seen[#seen + 1] = redis.call('LRANGE', prefix .. name, 0, -1)
+end
+for _, name in ipairs({ 'scheduled', 'retry', 'lone', 'failed' }) do
+  seen[#seen + 1] = redis.call('ZRANGE', prefix .. name, 0, -1)
+end
+seen[#seen + 1] = redis.call('ZRANGE', prefix .. 'workers', 0, -1, 'WITHSCORES')
+for _, worker in ipairs(ARGV) do
+  seen[#seen + 1] = redis.call('HGETALL', prefix .. 'held:' .. worker)
+end
+return seen`;
+
+const PLACES = [
+  "ready",
+  "inbox",
+  "suspect",
+  "crashed",
+  "scheduled",
+  "retry",
+  "lone",
+];
+
+const TOKEN = /^\d+:\d+(:[a-z])?$/;
+
+/** What the runs of one server share. */
+export interface RedisParts {
+  readonly connection: ServerConnection;
+  readonly scripts: Scripts;
+  /** Name of the script with this digest. */
+  readonly names: ReadonlyMap<string, ScriptName>;
+  /** Digests of those that ask for the time. */
+  readonly timed: ReadonlySet<string>;
+  /** Digest of the script that looks at all of a queue. */
+  readonly look: string;
+  /** Changes a command before it leaves a process: breaks the protocol on purpose. */
+  readonly tamper?: (name: string, owner: string, args: string[]) => void;
+}
+
+/** Loads the scripts with the model's clock, some of them perhaps broken. */
+export async function loadScripts(
+  connection: ServerConnection,
+  broken: ScriptTexts["scripts"] = {},
+): Promise<Omit<RedisParts, "connection">> {
+  const scripts = new Scripts({ prelude: PRELUDE, scripts: broken });
+  const load = (text: string): Promise<unknown> =>
+    connection.call(undefined, ["SCRIPT", "LOAD", text]);
+  const names = new Map<string, ScriptName>();
+  const timed = new Set<string>();
+  for (const name of Object.keys(SCRIPTS) as ScriptName[]) {
+    const { text, sha } = scripts.get(name);
+    names.set(sha, name);
+    if (text.includes("now_ms()")) timed.add(sha);
+    await load(text);
+  }
+  return { scripts, names, timed, look: await load(LOOK) as string };
+}
+
+/** One queue of a real Redis server. */
+export class RedisStore implements Store {
+  readonly hasNetwork = true;
+  readonly queue: string;
+  clockMs = 0;
+  readonly #parts: RedisParts;
+  readonly #ledger: Ledger;
+  readonly #keys: QueueKeys;
+  readonly #prefix: string;
+
+  constructor(parts: RedisParts, queue: string, ledger: Ledger) {
+    this.#parts = parts;
+    this.#ledger = ledger;
+    this.queue = queue;
+    this.#keys = new QueueKeys(queue);
+    this.#prefix = `mqk:{${queue}}:`;
+  }
+
+  broker(line: Line): Broker {
+    const connection: Connection = {
+      call: (_key, args) => line.send(this.#command(line.owner, [...args])),
+      drop: () => {},
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const { scripts } = this.#parts;
+    return new RedisBroker("redis://model", {}, scripts, connection);
+  }
+
+  push(line: Line, message: string): Promise<unknown> {
+    const { ready } = this.#keys;
+    return line.send(this.#command(line.owner, ["RPUSH", ready, message]));
+  }
+
+  async wake(line: Line): Promise<unknown> {
+    const { ready, inbox } = this.#keys;
+    try {
+      return await line.send(
+        this.#command(line.owner, ["LMOVE", ready, inbox, "LEFT", "RIGHT"]),
+      );
+    } catch (error) {
+      // A full server lets nobody wait.
+      if (error instanceof ReplyError && error.code === "OOM") return null;
+      throw error;
+    }
+  }
+
+  async look(workers: readonly string[]): Promise<Look> {
+    const seen = await this.#parts.connection.call(
+      undefined,
+      ["EVALSHA", this.#parts.look, "1", this.#prefix, ...workers],
+    ) as string[][];
+    const waiting = PLACES.flatMap((place, i) =>
+      seen[i].map((message) => ({ place, message }))
+    );
+    const held = workers.flatMap((worker, i) => {
+      const pairs = seen[9 + i];
+      return pairs.flatMap((token, at) =>
+        at % 2 === 0 ? [{ worker, token, message: pairs[at + 1] }] : []
+      );
+    });
+    const places = new Map<string, "living" | "dead">();
+    for (let i = 0; i < seen[8].length; i += 2) {
+      places.set(seen[8][i], Number(seen[8][i + 1]) < 0 ? "dead" : "living");
+    }
+    return { waiting, held, failed: seen[7], places };
+  }
+
+  async holds(worker: string, token: string): Promise<string | null> {
+    const key = this.#keys.held(worker);
+    return await this.#parts.connection.call(key, ["HGET", key, token]) as
+      | string
+      | null;
+  }
+
+  async limitMemory(full: boolean): Promise<void> {
+    const limit = full ? "1" : "0";
+    await this.#parts.connection.call(
+      undefined,
+      ["CONFIG", "SET", "maxmemory", limit],
+    );
+  }
+
+  async leftovers(): Promise<string[]> {
+    const keys = await this.#allKeys();
+    const fine = /:(failed|meta|buckets|results:.*|once:.*)$/;
+    return keys.filter((key) => !fine.test(key));
+  }
+
+  async clean(): Promise<void> {
+    const { connection } = this.#parts;
+    const keys = await this.#allKeys();
+    await Promise.all([
+      connection.call(undefined, ["UNLINK", "none", ...keys]),
+      connection.call(undefined, ["SREM", QUEUES_KEY, this.queue]),
+    ]);
+  }
+
+  async #allKeys(): Promise<string[]> {
+    return await this.#parts.connection.call(
+      undefined,
+      ["KEYS", `${this.#prefix}*`],
+    ) as string[];
+  }
+
+  #command(owner: string, args: string[]): Command {
+    const { names, tamper } = this.#parts;
+    const name = names.get(args[1]) ?? args[0];
+    tamper?.(name, owner, args);
+    const enqueues = name === "RPUSH" || name === "schedule" ||
+      name === "enqueue_once";
+    return {
+      text: name + " " + brief(args),
+      // A second copy of these is a second job.
+      onceOnly: name === "RPUSH" || name === "schedule",
+      run: () =>
+        name === "settle"
+          ? this.#settle(args)
+          : enqueues
+          ? this.#enqueue(name, args)
+          : names.has(args[1])
+          ? this.#script(name, args)
+          : this.#run(args),
+    };
+  }
+
+  /** A worker's script is never refused, however full the server is. */
+  async #script(name: string, args: string[]): Promise<unknown> {
+    try {
+      return await this.#run(args);
+    } catch (error) {
+      if (!(error instanceof ReplyError)) throw error;
+      if (error.code === "FENCED" || error.code === "MISMATCH") throw error;
+      throw new Violation(`${name} was refused: ${error.message}`);
+    }
+  }
+
+  #run(args: string[]): Promise<unknown> {
+    const { connection, timed } = this.#parts;
+    return connection.call(
+      undefined,
+      timed.has(args[1]) ? [...args, String(this.clockMs)] : args,
+    );
+  }
+
+  /** Looks at what is held before, so that it is known what the script ended. */
+  async #settle(args: string[]): Promise<unknown> {
+    const tokens = args.filter((text) => TOKEN.test(text));
+    const [, , , meta, , held] = args;
+    if (meta !== this.#keys.meta) throw new Error(`not ours: ${meta}`);
+    const before = this.#parts.connection.call(held, [
+      "HMGET",
+      held,
+      ...tokens,
+    ]);
+    const reply = this.#script("settle", args);
+    const messages = await before as (string | null)[];
+    const answer = await reply;
+    const worker = held.slice(this.#keys.held("").length);
+    tokens.forEach((token, i) => {
+      const message = messages[i];
+      if (message !== null) this.#ledger.settled(worker, token, message);
+    });
+    return answer;
+  }
+
+  async #enqueue(name: string, args: string[]): Promise<unknown> {
+    const reply = await this.#run(args);
+    for (const message of args.slice(2)) {
+      if (!message.includes('"args"')) continue;
+      // A second one with the same idempotency key stores nothing.
+      if (name === "enqueue_once" && this.#ledger.of(message).born > 0) {
+        continue;
+      }
+      this.#ledger.born(message);
+    }
+    return reply;
+  }
+}
+
+/** Arguments without keys and long texts. */
+function brief(args: readonly string[]): string {
+  return args.slice(3).filter((text) => !text.startsWith("mqk:"))
+    .map((text) => /"args\\?":\[\\?"(\w+)/.exec(text)?.[1] ?? text)
+    .join(" ").slice(0, 160);
+}

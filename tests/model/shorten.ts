@@ -1,0 +1,30 @@
+import type { Engine, SeedOptions } from "./engine.ts";
+import type { Failure, RunReport } from "./run_seed.ts";
+
+/**
+ * A prefix of a failing run after which it still fails, if the faults end
+ * there, and that does not fail if it is one step shorter.
+ */
+export async function shorten(
+  engine: Engine,
+  options: SeedOptions,
+  failure: Failure,
+): Promise<Failure> {
+  const fails = async (steps: number): Promise<Failure | undefined> => {
+    const report: RunReport = await engine.run({
+      ...options,
+      steps,
+      checkEvery: 1,
+    });
+    return report.failure;
+  };
+  let shortest = await fails(failure.steps) ?? failure;
+  let passes = 0;
+  while (shortest.steps - passes > 1) {
+    const half = Math.floor((passes + shortest.steps) / 2);
+    const found = await fails(half);
+    if (found === undefined) passes = half;
+    else shortest = found;
+  }
+  return shortest;
+}

@@ -1,0 +1,237 @@
+import type { Broker, Settlement } from "../../src/broker/broker.ts";
+import { type Database, textOf } from "../../src/broker/sqlite/database.ts";
+import { parseToken, printToken } from "../../src/broker/sqlite/store.ts";
+import { type Ledger, Violation } from "./ledger.ts";
+import type { Line } from "./line.ts";
+import type { Amendment } from "./mutations.ts";
+import type { Look, Store } from "./store.ts";
+
+const STATES = ["ready", "suspect", "crashed"];
+const KINDS = ["scheduled", "retry", "lone"];
+const TABLES = [
+  "worker",
+  "waiting",
+  "batch",
+  "due",
+  "failed",
+  "result",
+  "bucket",
+  "once",
+];
+
+/** What the runs on one file share. */
+export interface SqliteParts {
+  /** The real brokers, each with a connection of its own. */
+  readonly brokers: readonly Broker[];
+  /** A connection of the model, to look. */
+  readonly db: Database;
+  readonly clock: { nowMs: number };
+  readonly without?: Amendment;
+}
+
+/** One queue of a real file. A command can't be lost: it is a call. */
+export class SqliteStore implements Store {
+  readonly hasNetwork = false;
+  readonly queue: string;
+  readonly #parts: SqliteParts;
+  readonly #ledger: Ledger;
+  #lines = 0;
+
+  constructor(parts: SqliteParts, queue: string, ledger: Ledger) {
+    this.#parts = parts;
+    this.queue = queue;
+    this.#ledger = ledger;
+  }
+
+  get clockMs(): number {
+    return this.#parts.clock.nowMs;
+  }
+
+  set clockMs(nowMs: number) {
+    this.#parts.clock.nowMs = nowMs;
+  }
+
+  broker(line: Line): Broker {
+    const { brokers } = this.#parts;
+    const real = brokers[this.#lines++ % brokers.length];
+    return new Proxy(real, {
+      get: (_, verb: keyof Broker & string) => (...args: unknown[]) =>
+        line.send({
+          text: `${verb} ${brief(args)}`,
+          onceOnly: true,
+          run: () => this.#run(real, verb, args),
+        }),
+    });
+  }
+
+  push(line: Line, message: string): Promise<unknown> {
+    return this.broker(line).enqueue([
+      { id: "foreign.0", queue: this.queue, message },
+    ]);
+  }
+
+  /** Who waits looks by itself: nothing moves. */
+  wake(): Promise<unknown> {
+    return Promise.resolve(null);
+  }
+
+  look(): Promise<Look> {
+    const queue = this.#queueId();
+    const { db } = this.#parts;
+    const waiting = [
+      ...this.#messages("waiting", "state", STATES),
+      ...this.#messages("due", "kind", KINDS),
+    ];
+    const held = db.rows(
+      `SELECT worker, id, seq, mark, message FROM batch
+         JOIN held ON held.batch = batch.id WHERE queue = ?`,
+      queue,
+    ).map(([worker, batch, seq, mark, message]) => ({
+      worker: worker as string,
+      token: printToken(batch as number, seq as number, mark as string),
+      message: textOf(message),
+    }));
+    const failed = db.rows("SELECT entry FROM failed WHERE queue = ?", queue)
+      .map(([entry]) => textOf(entry));
+    const places = new Map(
+      db.rows("SELECT name, tick FROM worker WHERE queue = ?", queue).map((
+        [name, tick],
+      ) => [name as string, (tick as number) < 0 ? "dead" : "living"] as const),
+    );
+    this.#checkCounters(queue);
+    return Promise.resolve({ waiting, held, failed, places });
+  }
+
+  holds(worker: string, token: string): Promise<string | null> {
+    return Promise.resolve(this.#held(worker, token));
+  }
+
+  limitMemory(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  leftovers(): Promise<string[]> {
+    const queue = this.#queueId();
+    const tables = ["worker", "waiting", "batch", "due"];
+    return Promise.resolve(
+      tables.flatMap((table) =>
+        this.#parts.db.rows(`SELECT * FROM ${table} WHERE queue = ?`, queue)
+          .map((row) => `${table} ${row.join(" ")}`)
+      ),
+    );
+  }
+
+  clean(): Promise<void> {
+    const queue = this.#queueId();
+    const { db } = this.#parts;
+    db.exec("BEGIN IMMEDIATE");
+    db.run(
+      "DELETE FROM held WHERE batch IN (SELECT id FROM batch WHERE queue = ?)",
+      queue,
+    );
+    for (const table of TABLES) {
+      db.run(`DELETE FROM ${table} WHERE queue = ?`, queue);
+    }
+    db.run("DELETE FROM queue WHERE id = ?", queue);
+    db.exec("COMMIT");
+    return Promise.resolve();
+  }
+
+  async #run(real: Broker, verb: string, args: unknown[]): Promise<unknown> {
+    const call = (real as unknown as Record<string, unknown>)[verb] as (
+      ...args: unknown[]
+    ) => Promise<unknown>;
+    if (verb === "settle") {
+      const [worker, , settlements] = args as [string, string, Settlement[]];
+      const before = settlements.map(({ token }) => this.#held(worker, token));
+      const settled = await call.apply(real, args);
+      settlements.forEach(({ token }, index) => {
+        const message = before[index];
+        if (message !== null) this.#ledger.settled(worker, token, message);
+      });
+      return settled;
+    }
+    const answer = await call.apply(real, args);
+    if (verb === "enqueue") {
+      const [entries] = args as Parameters<Broker["enqueue"]>;
+      const ids = answer as string[];
+      entries.forEach(({ id, message }, index) => {
+        if (ids[index] === id) this.#ledger.born(message);
+      });
+    }
+    if (verb === "reserve" && this.#parts.without === "F7") {
+      const [worker, queue] = args as [string, string];
+      const batch = answer as Awaited<ReturnType<Broker["reserve"]>>;
+      if (batch.kind === "suspect") {
+        for (const token of batch.tokens) {
+          await real.begin(worker, queue, token);
+        }
+      }
+    }
+    return answer;
+  }
+
+  #queueId(): number {
+    return this.#parts.db.value(
+      "SELECT id FROM queue WHERE name = ?",
+      this.queue,
+    ) as number | undefined ?? -1;
+  }
+
+  #messages(
+    table: string,
+    column: string,
+    places: readonly string[],
+  ): { place: string; message: string }[] {
+    return this.#parts.db.rows(
+      `SELECT ${column}, message FROM ${table} WHERE queue = ?`,
+      this.#queueId(),
+    ).map(([place, message]) => ({
+      place: places[place as number],
+      message: textOf(message),
+    }));
+  }
+
+  #held(worker: string, token: string): string | null {
+    const { batch, seq, mark } = parseToken(token)!;
+    const message = this.#parts.db.value(
+      `SELECT message FROM batch JOIN held ON held.batch = batch.id
+         WHERE queue = ? AND worker = ? AND id = ? AND seq = ? AND mark = ?`,
+      this.#queueId(),
+      worker,
+      batch,
+      seq,
+      mark,
+    );
+    return message === undefined ? null : textOf(message);
+  }
+
+  /** What is kept as a number is what counting gives. */
+  #checkCounters(queue: number): void {
+    const counters = this.#parts.db.rows(
+      `SELECT
+         ready, (SELECT count(*) FROM waiting WHERE queue = queue.id AND state = 0),
+         scheduled, (SELECT count(*) FROM due WHERE queue = queue.id AND kind = 0),
+         retry, (SELECT count(*) FROM due WHERE queue = queue.id AND kind > 0),
+         results, (SELECT count(*) FROM result WHERE queue = queue.id),
+         (SELECT total(held) FROM batch WHERE batch.queue = queue.id),
+         (SELECT count(*) FROM batch JOIN held ON held.batch = batch.id
+            WHERE batch.queue = queue.id)
+         FROM queue WHERE id = ?`,
+      queue,
+    )[0] ?? [];
+    for (let i = 0; i < counters.length; i += 2) {
+      if (counters[i] === counters[i + 1]) continue;
+      throw new Violation(
+        `counter ${i / 2} of the queue is ${counters[i]}, not ${
+          counters[i + 1]
+        }`,
+      );
+    }
+  }
+}
+
+function brief(args: readonly unknown[]): string {
+  return args.slice(1).map((arg) => JSON.stringify(arg)).join(" ")
+    .replaceAll(/"\{\\"v\\":1.*?\[\\"(\w+)\\".*?\}"/g, "$1").slice(0, 160);
+}
