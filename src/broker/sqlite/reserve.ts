@@ -89,7 +89,8 @@ export function take(
   const queue = store.queue(name);
   const messages: string[] = [];
   for (const state of [READY, SUSPECT, CRASHED]) {
-    const found = head(store, queue, state, limit - messages.length, bytes);
+    const most = limit - messages.length;
+    const found = head(store, queue, state, most, bytes, messages.length > 0);
     for (const message of read(store, queue, state, found)) {
       messages.push(message);
     }
@@ -168,7 +169,8 @@ interface Head {
 
 /**
  * Looks how many of the first jobs fit, before their text is read. What nobody
- * may receive goes to the failed set.
+ * may receive goes to the failed set. One fits in any case, unless `others`
+ * were found before.
  */
 function head(
   store: Store,
@@ -176,6 +178,7 @@ function head(
   state: number,
   most: number,
   bytes: number,
+  others = false,
 ): Head {
   const seqs: number[] = [];
   let size = 0;
@@ -193,14 +196,16 @@ function head(
       oversized++;
       continue;
     }
-    if (seqs.length > 0 && size + length > bytes) break;
+    if ((others || seqs.length > 0) && size + length > bytes) break;
     seqs.push(seq);
     size += length;
   }
   if (oversized > 0) {
     store.trimFailed(queue);
     // All that was looked at is gone: there may be others behind.
-    if (seqs.length === 0) return head(store, queue, state, most, bytes);
+    if (seqs.length === 0) {
+      return head(store, queue, state, most, bytes, others);
+    }
   }
   return { seqs, bytes: size };
 }
