@@ -160,7 +160,7 @@ export function reapCases(test: Test): void {
     })));
     await s.store.advance(1000);
     let steps = 1;
-    while ((await s.broker.reap(s.queue)).more) steps++;
+    while ((await s.broker.reap(s.queue)).more && steps < 99) steps++;
     assert.ok(steps > 1 && steps < 20, `${steps} steps`);
     assert.ok((await s.drain()).sort().join() === large.sort().join());
   });

@@ -56,7 +56,8 @@ async function storm(
   ended: string[],
 ): Promise<void> {
   let worker = s.worker(broker);
-  for (;;) {
+  for (let step = 0;; step++) {
+    assert.ok(step < 5000, "the storm has no end");
     const { tokens, messages, kind } = await worker.reserve({
       limit: 1 + Math.floor(random() * 20),
       idle: true,

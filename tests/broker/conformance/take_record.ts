@@ -24,6 +24,16 @@ export function takeRecordCases(test: Test): void {
     assert.deepEqual(await s.broker.take(s.queue, 9, 1), large.slice(2));
   });
 
+  test("the bytes of a take hold for ready jobs and suspects together", async (s) => {
+    await s.leave({ suspects: ["suspect".padEnd(400)] });
+    await s.push("ready".padEnd(400));
+    assert.deepEqual(
+      await s.broker.take(s.queue, 9, 500),
+      ["ready".padEnd(400)],
+    );
+    await s.counts({ suspect: 1 });
+  });
+
   test("take gives suspects and crashed jobs last, as jobs like others", async (s) => {
     await s.leave({ crashed: ["crashed"], suspects: ["suspect"] });
     await s.push("ready");
