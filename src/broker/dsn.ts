@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { ArgumentError } from "../errors.ts";
+import { hidePassword } from "../hide_password.ts";
 
 /** Where a broker is. */
 export type Dsn =
@@ -36,11 +37,6 @@ export function parseDsn(text: string, directory: string = Deno.cwd()): Dsn {
 /** Prints a DSN as {@linkcode parseDsn} reads it, password included. */
 export function printDsn(dsn: Dsn): string {
   return dsn.kind === "redis" ? dsn.url : `sqlite:${dsn.path}`;
-}
-
-/** The text with every password in a URL hidden, for messages and errors. */
-export function hidePassword(text: string): string {
-  return text.replace(/(\w+:\/\/[^\s:@/]*:)[^\s]*@/g, "$1***@");
 }
 
 /**

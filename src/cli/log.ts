@@ -1,4 +1,4 @@
-import { hidePassword } from "../broker/dsn.ts";
+import { hidePassword } from "../hide_password.ts";
 import { configureSync, type LogRecord, resetSync } from "../log.ts";
 import { StderrLines } from "./stderr.ts";
 

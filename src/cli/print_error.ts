@@ -1,4 +1,4 @@
-import { hidePassword } from "../broker/dsn.ts";
+import { hidePassword } from "../hide_password.ts";
 
 /** Prints an error as one line without passwords. */
 export function printError(text: string): void {

@@ -1,5 +1,5 @@
 import { Command } from "npm:commander@15.1.0";
-import { hidePassword } from "../broker/dsn.ts";
+import { hidePassword } from "../hide_password.ts";
 import { ArgumentError } from "../errors.ts";
 import {
   type Order,

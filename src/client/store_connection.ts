@@ -1,5 +1,6 @@
 import type { Broker, JobStore } from "../broker/broker.ts";
-import { type Dsn, hidePassword, printDsn } from "../broker/dsn.ts";
+import { type Dsn, printDsn } from "../broker/dsn.ts";
+import { hidePassword } from "../hide_password.ts";
 import { openBroker } from "../broker/open.ts";
 import { BrokerError } from "../errors.ts";
 import { brokerLog } from "../log.ts";

@@ -1,3 +1,4 @@
+import { hidePassword } from "../hide_password.ts";
 import { pathToFileURL } from "node:url";
 import { LoadError } from "./load_error.ts";
 
@@ -24,6 +25,6 @@ export function locate(module: string, root: string): URL {
 
 /** A module as it was given, short enough for one line. */
 export function shorten(module: string): string {
-  const line = module.replace(/\p{Cc}/gu, "?");
+  const line = hidePassword(module).replace(/\p{Cc}/gu, "?");
   return line.length <= 200 ? line : `${line.slice(0, 200)}...`;
 }

@@ -44,6 +44,8 @@ interface Place {
   /** Whether its first worker became ready. */
   readonly cameUp: PromiseWithResolvers<boolean>;
   worker?: WorkerProcess;
+  /** The worker has served. */
+  served?: boolean;
   /** The worker said that it ends on purpose. */
   replacing?: boolean;
   killTimer?: ReturnType<typeof setTimeout>;
@@ -236,7 +238,7 @@ export class Master {
       lifecycleLog.error("Cannot start a worker: {error}", { error });
       return undefined;
     }
-    place.replacing = false;
+    place.served = place.replacing = false;
     this.#burst.started(place);
     return place.worker;
   }
@@ -248,7 +250,7 @@ export class Master {
         if (!this.#someWasReady) {
           lifecycleLog.info("Master work on {pid}", { pid: Deno.pid });
         }
-        this.#someWasReady = true;
+        this.#someWasReady = place.served = true;
         this.#gate.open();
         this.#drain.end(worker.name);
         break;
@@ -266,7 +268,9 @@ export class Master {
         });
         break;
       case "fatal":
-        if (!this.#someWasReady) this.#giveUp(report);
+        // A broker that is away comes back; what is wrong with one that
+        // served this worker stays wrong.
+        if (!this.#someWasReady || place.served) this.#giveUp(report);
         else if (!this.#leaving) {
           lifecycleLog.error("{line}", { line: report.line });
         }

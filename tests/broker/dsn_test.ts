@@ -3,10 +3,10 @@ import { join } from "node:path";
 import {
   defaultDsn,
   findRoot,
-  hidePassword,
   parseDsn,
   printDsn,
 } from "../../src/broker/dsn.ts";
+import { hidePassword } from "../../src/hide_password.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { TempDir } from "../harness/temp_dir.ts";
 

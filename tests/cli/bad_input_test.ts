@@ -50,10 +50,10 @@ Deno.test("an empty reference is one clear line and exit code 2", async () => {
   await refused(["invoke", ""], { code: 2, line: /empty reference/ });
 });
 
-Deno.test("an argument of 2 MiB is refused with its size and the limit", async () => {
+Deno.test("arguments of more than 1 MiB are refused with its size and the limit", async () => {
   await using dir = new TempDir();
   const text = "x".repeat(100_000);
-  const args = Array.from({ length: 21 }, () => text);
+  const args = Array.from({ length: 11 }, () => text);
   await refused(["invoke", "-s", "sqlite:q", "mqk:calculator#sum", ...args], {
     code: 2,
     line: /1048576|1 MiB/,
@@ -109,7 +109,7 @@ Deno.test("a port that refuses and a port that is silent are one line each", asy
   for (const command of ["invoke mqk:calculator#sum", "run -w 3"]) {
     await refused([...command.split(" "), "-s", dsn], {
       code: 1,
-      line: new RegExp(`127\\.0\\.0\\.1:${port}.*refused`),
+      line: new RegExp(`127\\.0\\.0\\.1:${port}.*REFUSED`),
     });
   }
 });

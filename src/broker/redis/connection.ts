@@ -8,13 +8,15 @@
 import { createClient, ErrorReply } from "npm:@redis/client@6.3.1";
 import { deadline } from "../../time/deadline.ts";
 import { BrokerUnavailableError } from "../broker.ts";
-import { hidePassword } from "../dsn.ts";
+import { hidePassword } from "../../hide_password.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
 
 type Client = ReturnType<typeof newClient>;
 
 /** What the rest of the broker needs of a Redis client. */
 export interface Connection extends AsyncDisposable {
+  /** Opens it now, if the first call would. */
+  open?(): Promise<void>;
   /**
    * Sends one command; commands are sent in the order of the calls.
    *
@@ -63,7 +65,6 @@ export class ServerConnection implements Connection {
     this.#options = options;
   }
 
-  /** Opens it now; otherwise the first call does. */
   async open(): Promise<void> {
     this.#begin();
     try {
