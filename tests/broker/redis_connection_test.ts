@@ -270,3 +270,20 @@ Deno.test("redis: a client ends by itself, and only after what it sent is confir
   assert.equal(new TextDecoder().decode(stdout), "confirmed\n");
   assert.equal(await server.call("LLEN", "mqk:{q}:ready"), 1);
 });
+
+Deno.test("redis: a closed broker opens no connection any more", async () => {
+  await using server = await RedisServer.start();
+  const broker = await open(server);
+  await broker[Symbol.asyncDispose]();
+  const { signal } = new AbortController();
+  for (
+    const call of [
+      () => broker.reserve("w", "q", REQUEST),
+      () => broker.wait(["q"], signal),
+      () => broker.wait(Array.from({ length: 9 }, (_, n) => `q${n}`), signal),
+      () => broker.watchResults("q", "p", () => {}),
+    ]
+  ) {
+    await assert.rejects(call, BrokerUnavailableError);
+  }
+});

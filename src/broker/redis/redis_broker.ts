@@ -21,6 +21,7 @@ import {
 } from "./connection.ts";
 import { readCounts } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
+import { NotSentError, toBrokerError } from "./errors.ts";
 import { Introductions } from "./introductions.ts";
 import { QueueKeys, QUEUES_KEY, workerKey } from "./keys.ts";
 import { LIMITS, type Limits } from "./limits.ts";
@@ -34,8 +35,7 @@ import {
 } from "./scripts.ts";
 import { recordCalls, type SettleCall, settleCalls } from "./settling.ts";
 import { inOrder } from "./tokens.ts";
-import { QueueTracking } from "./tracking.ts";
-import { BLOCK_SECONDS, QueueLine, waitOnLines } from "./waiting.ts";
+import { Waiting } from "./waiting.ts";
 import { readWarnings } from "./warnings.ts";
 
 /** How the Redis broker is used; what is more than the role is for tests. */
@@ -46,8 +46,6 @@ export interface RedisOptions extends OpenOptions {
   readonly deadlineMs?: number;
 }
 
-/** With more queues, one connection hears of all of them. */
-const MOST_LINES = 8;
 /** How long the record of a worker's health is kept. */
 const HEALTH_SECONDS = 60;
 
@@ -67,9 +65,9 @@ export class RedisBroker implements Broker {
   readonly #introductions: Introductions;
   readonly #limiter: ResultLimiter;
   readonly #keys = new Map<string, QueueKeys>();
-  readonly #lines = new Map<string, QueueLine>();
-  #tracking: QueueTracking | undefined;
+  readonly #waiting: Waiting;
   #watcher: ResultWatcher | undefined;
+  #closed = false;
 
   /**
    * Opens nothing. `connection` is one that is there already, for tests that
@@ -96,6 +94,10 @@ export class RedisBroker implements Broker {
       this.#runner,
       this.#limits,
     );
+    this.#waiting = new Waiting({
+      connect: (own) => this.#connect(own),
+      pass: (queue) => this.pass(queue),
+    });
   }
 
   /**
@@ -109,7 +111,7 @@ export class RedisBroker implements Broker {
   ): Promise<RedisBroker> {
     const broker = new RedisBroker(url, options);
     try {
-      await (broker.#connection as ServerConnection).open();
+      await broker.#connection.open?.();
     } catch (error) {
       await broker[Symbol.asyncDispose]();
       throw new BrokerError((error as Error).message, { cause: error });
@@ -273,13 +275,8 @@ export class RedisBroker implements Broker {
     queues: readonly string[],
     signal: AbortSignal,
   ): Promise<string[]> {
-    if (signal.aborted) return [];
-    if (queues.length > MOST_LINES) {
-      this.#tracking ??= new QueueTracking((own) => this.#connect(own));
-      return await this.#tracking
-        .wait(queues.map((queue) => this.#keysOf(queue)), signal);
-    }
-    return await waitOnLines(queues.map((queue) => this.#line(queue)), signal);
+    return await this.#waiting
+      .wait(queues.map((queue) => this.#keysOf(queue)), signal);
   }
 
   async pass(queue: string): Promise<void> {
@@ -316,8 +313,7 @@ export class RedisBroker implements Broker {
     queue: string,
     ids: readonly string[],
   ): Promise<(string | null)[]> {
-    const keys = this.#keysOf(queue);
-    return await readResults(this.#connection, keys, ids);
+    return await readResults(this.#connection, this.#keysOf(queue), ids);
   }
 
   async watchResults(
@@ -329,8 +325,12 @@ export class RedisBroker implements Broker {
       (own) => this.#connect(own),
       this.#options.role === "client",
     );
-    return await this.#watcher
-      .watch(this.#keysOf(queue).done(producer), changed);
+    const channel = this.#keysOf(queue).done(producer);
+    try {
+      return await this.#watcher.watch(channel, changed);
+    } catch (error) {
+      throw toBrokerError(error, `hear of results on ${channel}`);
+    }
   }
 
   async counts(queues: readonly string[]): Promise<Counts[]> {
@@ -351,8 +351,9 @@ export class RedisBroker implements Broker {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const parts = [...this.#lines.values(), this.#tracking, this.#watcher];
-    for (const part of parts) await part?.[Symbol.asyncDispose]();
+    this.#closed = true;
+    await this.#waiting[Symbol.asyncDispose]();
+    await this.#watcher?.[Symbol.asyncDispose]();
     await this.#limiter[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();
   }
@@ -372,21 +373,6 @@ export class RedisBroker implements Broker {
     return removed;
   }
 
-  #line(queue: string): QueueLine {
-    let line = this.#lines.get(queue);
-    if (line === undefined) {
-      line = new QueueLine({
-        keys: this.#keysOf(queue),
-        connection: this.#connect({
-          deadlineMs: BLOCK_SECONDS * 1000 + (this.#options.deadlineMs ?? 3000),
-        }),
-        pass: () => this.pass(queue),
-      });
-      this.#lines.set(queue, line);
-    }
-    return line;
-  }
-
   #keysOf(queue: string): QueueKeys {
     let keys = this.#keys.get(queue);
     if (keys === undefined) {
@@ -396,6 +382,7 @@ export class RedisBroker implements Broker {
   }
 
   #connect(own: Omit<ConnectionOptions, "url">): ServerConnection {
+    if (this.#closed) throw new NotSentError("Cannot use a closed broker");
     return new ServerConnection({
       url: this.#url,
       deadlineMs: this.#options.deadlineMs,

@@ -7,7 +7,7 @@ import { backoffMs } from "../../time/backoff.ts";
 import type { Connection, ServerConnection } from "./connection.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
 import type { Limits } from "./limits.ts";
-import type { ScriptRunner } from "./scripts.ts";
+import { explain, type ScriptRunner } from "./scripts.ts";
 
 /** Reads outcomes, `null` where there is none. */
 export async function readResults(
@@ -28,7 +28,10 @@ export async function readResults(
   const found: (string | null)[] = new Array(ids.length).fill(null);
   await Promise.all([...buckets].map(async ([name, { fields, places }]) => {
     const key = keys.results(name);
-    const values = await connection.call(key, ["HMGET", key, ...fields]);
+    const values = await connection.call(key, ["HMGET", key, ...fields])
+      .catch(async (error) => {
+        throw await explain(connection, error, "read results", [key]);
+      });
     for (const [i, value] of (values as (string | null)[]).entries()) {
       found[places[i]] = value;
     }
