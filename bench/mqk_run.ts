@@ -1,0 +1,146 @@
+import { fileURLToPath } from "node:url";
+import { QueueKeys } from "../src/broker/redis/keys.ts";
+import type { Killable } from "./programs.ts";
+import type { Site } from "./site.ts";
+
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL(".", import.meta.url));
+
+/** Jobs of this folder, for the workers below. */
+export const JOBS = {
+  sum: "./jobs/measured.ts#sum",
+  wait: "./jobs/measured.ts#wait",
+  start: "./jobs/measured.ts#start",
+  lasts: "./jobs/measured.ts#lasts",
+  loops: "./jobs/measured.ts#loops",
+} as const;
+
+/** The real program, `mqk run`, in a process of its own. */
+export class MqkRun implements AsyncDisposable, Killable {
+  /** When it was started, in milliseconds since 1970. */
+  readonly startedMs: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #stderr: Promise<string>;
+  readonly #processes: Set<Killable>;
+  #ended = false;
+
+  /** @param folder Where jobs that count leave their numbers. */
+  constructor(
+    { processes }: Site,
+    dsn: string,
+    args: readonly string[],
+    folder = "",
+  ) {
+    this.#processes = processes;
+    processes.add(this);
+    this.startedMs = performance.timeOrigin + performance.now();
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--no-check", "--allow-all", CLI],
+        ...["run", "--quiet", "--root", ROOT, "-s", dsn, ...args],
+      ],
+      env: { MQK_BENCH_FOLDER: folder },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#stderr = new Response(this.#child.stderr).text();
+    void this.#child.status.then(() => this.#ended = true);
+  }
+
+  /** Number of the master. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Whether it has ended. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Numbers of the worker processes that live now. */
+  get workerPids(): number[] {
+    const { stdout } = new Deno.Command("ps", {
+      args: ["-o", "pid=", "--ppid", String(this.pid)],
+    }).outputSync();
+    return new TextDecoder().decode(stdout).split("\n")
+      .filter((line) => line.trim() !== "").map(Number);
+  }
+
+  /** Waits for its end, and answers after how many seconds that was. */
+  async end(): Promise<number> {
+    const { code } = await this.#child.status;
+    const seconds =
+      (performance.timeOrigin + performance.now() - this.startedMs) / 1000;
+    if (code === 0) return seconds;
+    throw new Error(`mqk run ended with ${code}: ${await this.#stderr}`);
+  }
+
+  /** Lets it end: what runs ends, what has not started is put back. */
+  stop(): void {
+    this.#child.kill("SIGTERM");
+  }
+
+  /** Ends it at once, with all its workers; what they hold is lost. */
+  kill(): void {
+    for (const pid of [this.pid, ...this.workerPids]) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#ended) this.kill();
+    this.#processes.delete(this);
+    await this.#child.status;
+    await this.#stderr;
+  }
+}
+
+const LEFT = `
+local left = 0
+for i = 1, #KEYS, 4 do
+  for j = i, i + 2 do left = left + redis.call('LLEN', KEYS[j]) end
+  for _, worker in ipairs(redis.call('ZRANGE', KEYS[i + 3], 0, -1)) do
+    local held = string.gsub(KEYS[i + 3], 'workers$', '') .. 'held:' .. worker
+    left = left + redis.call('HLEN', held)
+  end
+end
+return left`;
+
+/** How many jobs of these queues wait or are held, in one look. */
+export async function jobsLeft(
+  site: Site,
+  queues: readonly string[],
+): Promise<number> {
+  const keys = queues.flatMap((queue) => {
+    const { ready, inbox, suspect, workers } = new QueueKeys(queue);
+    return [ready, inbox, suspect, workers];
+  });
+  return Number(await site.redis.call("EVAL", LEFT, keys.length, ...keys));
+}
+
+/** How many outcomes these queues hold. */
+export async function outcomesStored(
+  site: Site,
+  queues: readonly string[],
+): Promise<number> {
+  let stored = 0;
+  for (const queue of queues) {
+    const { meta } = new QueueKeys(queue);
+    stored += Number(await site.redis.call("HGET", meta, "results") ?? 0);
+  }
+  return stored;
+}
+
+/** What jobs that count have left in a folder. */
+export function countedIn(
+  folder: string,
+): { counted: number; firstMs: number; lastMs: number }[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) =>
+    JSON.parse(Deno.readTextFileSync(`${folder}/${name}`))
+  );
+}

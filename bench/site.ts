@@ -1,0 +1,139 @@
+import { join } from "node:path";
+import { RedisServer } from "../tests/harness/redis_server.ts";
+import { TempDir } from "../tests/harness/temp_dir.ts";
+import { type Killable, Programs, type SubjectName } from "./programs.ts";
+import type {
+  DrainOrder,
+  EnqueueAnswer,
+  EnqueueOrder,
+} from "./subjects/protocol.ts";
+
+/** CPU and memory of the Redis server at a moment. */
+export interface RedisUsage {
+  readonly cpuMicroseconds: number;
+  readonly bytes: number;
+}
+
+/** Where all cases are measured: one Redis, one folder, all programs. */
+export class Site implements AsyncDisposable {
+  readonly redis: RedisServer;
+  readonly programs: Programs;
+  /** All that runs at this moment. */
+  readonly processes: Set<Killable>;
+  /** How many jobs, as a share of a full run. */
+  readonly scale: number;
+  readonly #folders: TempDir;
+  readonly #resources: AsyncDisposableStack;
+  #folderCount = 0;
+
+  private constructor(
+    redis: RedisServer,
+    programs: Programs,
+    folders: TempDir,
+    scale: number,
+    resources: AsyncDisposableStack,
+  ) {
+    this.redis = redis;
+    this.programs = programs;
+    this.processes = programs.processes;
+    this.scale = scale;
+    this.#folders = folders;
+    this.#resources = resources;
+  }
+
+  /** Starts Redis; the peers are installed when the first is needed. */
+  static async open(scale: number): Promise<Site> {
+    await using resources = new AsyncDisposableStack();
+    const redis = resources.use(await RedisServer.start());
+    const programs = resources.use(new Programs());
+    const folders = resources.use(new TempDir());
+    return new Site(redis, programs, folders, scale, resources.move());
+  }
+
+  /** A number of jobs, for this run. */
+  jobs(count: number): number {
+    return Math.max(10, Math.round(count * this.scale));
+  }
+
+  /** A new empty folder. */
+  folder(): string {
+    const path = join(this.#folders.path, String(this.#folderCount++));
+    Deno.mkdirSync(path);
+    return path;
+  }
+
+  /** Forgets what the last measurement left. */
+  async clear(): Promise<void> {
+    await this.redis.call("FLUSHALL", "SYNC");
+    await this.redis.call("CONFIG", "RESETSTAT");
+  }
+
+  /** Stores jobs in order to drain them. */
+  async fill(
+    subject: SubjectName,
+    order: Omit<EnqueueOrder, "action" | "mode">,
+  ): Promise<EnqueueAnswer> {
+    return await this.programs.obey(subject, {
+      action: "enqueue",
+      mode: "batches",
+      ...order,
+    });
+  }
+
+  /** Starts drains of some processes, and lets them begin together. */
+  async drain(
+    subject: SubjectName,
+    order: Omit<DrainOrder, "action">,
+    processes = 1,
+  ): Promise<{ counted: number; seconds: number; firstMs: number }> {
+    await using stack = new AsyncDisposableStack();
+    const running = await Promise.all(
+      Array.from(
+        { length: processes },
+        () => this.programs.start(subject, { action: "drain", ...order }),
+      ),
+    );
+    for (const one of running) stack.use(one);
+    await Promise.all(running.map((one) => one.ready()));
+    await Promise.all(running.map((one) => one.go()));
+    const answers = await Promise.all(running.map((one) => one.answer()));
+    return total(answers);
+  }
+
+  /** What Redis has used so far, and what it holds. */
+  async usage(): Promise<RedisUsage> {
+    const text = String(await this.redis.call("INFO", "everything"));
+    const number = (name: string) =>
+      Number(new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1] ?? NaN);
+    return {
+      cpuMicroseconds: 1e6 *
+        (number("used_cpu_user_main_thread") +
+          number("used_cpu_sys_main_thread")),
+      // What clients and scripts take is not of the jobs.
+      bytes: number("used_memory") - number("mem_clients_normal") -
+        number("used_memory_scripts"),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+/** What several processes, or several files, counted together. */
+export function total(
+  parts: readonly {
+    readonly counted: number;
+    readonly firstMs: number;
+    readonly lastMs: number;
+  }[],
+): { counted: number; seconds: number; firstMs: number } {
+  const ran = parts.filter(({ counted }) => counted > 0);
+  const firstMs = Math.min(...ran.map((part) => part.firstMs));
+  const lastMs = Math.max(...ran.map((part) => part.lastMs));
+  return {
+    counted: ran.reduce((sum, part) => sum + part.counted, 0),
+    seconds: (lastMs - firstMs) / 1000,
+    firstMs,
+  };
+}
