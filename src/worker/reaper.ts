@@ -55,6 +55,8 @@ export class Reaper {
       this.#events.suspects(queue, reaped.suspects);
       for (const worker of reaped.lapsed) {
         const jobs = await this.#broker.recover(worker, queue, "lapsed");
+        // A worker renews only where it holds something.
+        if (jobs === 0) continue;
         lifecycleLog.warn(
           "Worker {worker} has lapsed; {jobs} jobs of queue {queue} run again",
           { worker, jobs, queue },
