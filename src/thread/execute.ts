@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { JobFunction } from "../loader/callable.ts";
 import type { JobFunctions } from "../loader/functions.ts";
 import {
@@ -9,6 +8,7 @@ import {
   UndecodableMessageError,
 } from "../job/message.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
+import { JobContexts } from "./contexts.ts";
 import { failure, resultOutcome, shownOutcome, unreadable } from "./ending.ts";
 import { RunningJob } from "./running_job.ts";
 
@@ -27,15 +27,20 @@ export interface ExecutorParts {
 /** Runs attempts: decode, locate, load, call, outcome. */
 export class Executor {
   readonly #parts: ExecutorParts;
-  readonly #context = new AsyncLocalStorage<RunningJob>();
+  readonly #contexts = new JobContexts();
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
   }
 
-  /** The job in whose asynchronous context the caller runs. */
+  /** The job on whose behalf the calling code runs. */
   current(): RunningJob | undefined {
-    return this.#context.getStore();
+    return this.#contexts.current;
+  }
+
+  /** Runs one turn; jobs are executed within. */
+  turn(run: () => void): void {
+    this.#contexts.turn(run);
   }
 
   /**
@@ -62,11 +67,12 @@ export class Executor {
   /** Aborts the signal of a job that runs on. */
   abort(job: RunningJob, reason: NonNullable<RunningJob["abortedBy"]>): void {
     // In its own context, so that a listener that throws is its own failure.
-    this.#context.run(job, () => job.abort(reason));
+    this.#contexts.within(job, () => job.abort(reason));
   }
 
-  /** Something failed that no code waits for. */
-  uncaught(job: RunningJob | undefined, thrown: unknown): void {
+  /** Something failed that no code waits for: a job's, or the caller's. */
+  uncaught(thrown: unknown, job = this.#contexts.owner): void {
+    this.#contexts.distrust();
     if (job === undefined) {
       this.#parts.warn(`Uncaught, and no job owns it: ${describe(thrown)}`);
     } else if (!job.ended) {
@@ -102,19 +108,14 @@ export class Executor {
   #call(job: RunningJob, found: JobFunction): Promise<void> | undefined {
     job.batch.starts(job.index);
     let value: unknown;
-    let pending: Promise<unknown> | undefined;
     try {
-      value = this.#context.run(job, callFunction, found, job.message.args);
-      if (value instanceof Promise) pending = value;
-      else if (isThenable(value)) {
-        pending = this.#context.run(job, toPromise, value);
-      }
+      value = this.#contexts.call(job, found);
     } catch (thrown) {
       return this.#fail(job, thrown);
     }
-    if (pending === undefined) return this.#done(job, value);
+    if (!(value instanceof Promise)) return this.#done(job, value);
     job.batch.running.set(job.index, job);
-    return pending.then(
+    return value.then(
       (result) => this.#done(job, result),
       (thrown) => this.#fail(job, thrown),
     );
@@ -145,19 +146,6 @@ export class Executor {
     job.ended = true;
     if (job.batch.running.size > 0) job.batch.running.delete(job.index);
   }
-}
-
-function callFunction(found: JobFunction, args: readonly unknown[]): unknown {
-  return Reflect.apply(found.call, found.self, args);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
-}
-
-function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
-  return Promise.resolve(value);
 }
 
 function describe(thrown: unknown): string {

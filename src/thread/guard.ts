@@ -2,10 +2,10 @@ import process from "node:process";
 
 /** Who owns the code that runs, and what to do about what escapes it. */
 export interface GuardParts<Job> {
-  /** The job in whose asynchronous context the caller runs. */
+  /** The job on whose behalf the calling code runs. */
   current(): Job | undefined;
-  /** Something failed that no code waits for. */
-  uncaught(job: Job | undefined, thrown: unknown): void;
+  /** Something failed that no code waits for: a job's, or the caller's. */
+  uncaught(thrown: unknown, job?: Job): void;
 }
 
 type Callback = (...args: unknown[]) => unknown;
@@ -30,11 +30,11 @@ export function installGuard<Job>(parts: GuardParts<Job>): void {
   guardTimers(parts);
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    parts.uncaught(parts.current(), event.reason);
+    parts.uncaught(event.reason);
   });
   addEventListener("error", (event) => {
     event.preventDefault();
-    parts.uncaught(parts.current(), event.error ?? new Error(event.message));
+    parts.uncaught(event.error ?? new Error(event.message));
   });
 }
 
@@ -85,7 +85,7 @@ function guardTimers<Job>({ current, uncaught }: GuardParts<Job>): void {
       try {
         Reflect.apply(callback, this, args);
       } catch (thrown) {
-        uncaught(job, thrown);
+        uncaught(thrown, job);
       }
     };
     return Reflect.apply(set, self, [guarded, ...rest]);

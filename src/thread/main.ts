@@ -62,7 +62,7 @@ function serve(
   provideJobContext({ current: () => executor.current()?.current, store });
   installGuard({
     current: () => executor.current(),
-    uncaught: (job, thrown) => executor.uncaught(job, thrown),
+    uncaught: (thrown, job) => executor.uncaught(thrown, job),
   });
   const { concurrency } = options;
   const runner = new JobRunner({ executor, permit, concurrency, post });

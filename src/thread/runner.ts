@@ -31,7 +31,6 @@ export class JobRunner {
   readonly #batches = new Map<number, ClaimedBatch>();
   readonly #waiting: ClaimedBatch[] = [];
   #running = 0;
-  #turnEndsAtMs = 0;
   #scheduled = false;
 
   constructor(parts: RunnerParts) {
@@ -59,15 +58,17 @@ export class JobRunner {
   #turn(): void {
     this.#scheduled = false;
     this.#report();
-    this.#turnEndsAtMs = Date.now() + TURN_MS;
-    this.#startJobs();
+    if (this.#waiting.length > 0 && this.#running < this.#parts.concurrency) {
+      this.#parts.executor.turn(() => this.#startJobs());
+    }
   }
 
   #startJobs(): void {
     const { executor, permit, concurrency } = this.#parts;
+    const endsAtMs = Date.now() + TURN_MS;
     while (this.#running < concurrency && this.#waiting.length > 0) {
       const nowMs = Date.now();
-      if (nowMs >= this.#turnEndsAtMs) return this.#schedule();
+      if (nowMs >= endsAtMs) return this.#schedule();
       if (!permit.mayStart(nowMs)) return this.#lookLater();
       const batch = this.#waiting[0];
       const index = batch.claimNext();
@@ -78,15 +79,12 @@ export class JobRunner {
       const pending = executor.execute(batch, index);
       if (pending === undefined) continue;
       this.#running++;
-      pending.then(() => this.#jobEnded());
+      pending.then(() => {
+        this.#running--;
+        this.#schedule();
+      });
     }
     this.#schedule();
-  }
-
-  #jobEnded(): void {
-    this.#running--;
-    if (Date.now() < this.#turnEndsAtMs) this.#startJobs();
-    else this.#schedule();
   }
 
   #report(): void {

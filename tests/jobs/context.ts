@@ -15,6 +15,11 @@ export async function whoAmIStill(): Promise<string[]> {
   return [before, whoAmI()];
 }
 
+/** Returns at once, or later: only its value tells. */
+export function whoAmISometimes(later: boolean): string | Promise<string[]> {
+  return later ? whoAmIStill() : whoAmI();
+}
+
 /** Runs until its signal aborts, then ends in the way that is asked for. */
 export async function untilAborted(end: string): Promise<string> {
   const { signal } = currentJob();

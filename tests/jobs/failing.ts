@@ -39,6 +39,11 @@ export function floats(): string {
   return "looks done";
 }
 
+export function seldomFloats(now: boolean): string {
+  if (now) Promise.reject(new Error("seldom"));
+  return "looks done";
+}
+
 export async function floatsAndGoesOn(waitMs: number): Promise<string> {
   (async () => {
     await Promise.resolve();
@@ -56,10 +61,17 @@ export async function throwingTimer(waitMs: number): Promise<string> {
   return "looks done";
 }
 
-/** An interval that goes on after its job, and throws each time. */
+let bomb = false;
+
+/** An interval that goes on after its job. */
 export function leavesInterval(): string {
   setInterval(() => {
-    throw new Error("left behind");
+    if (bomb) throw new Error("left behind");
   }, 1);
   return "done";
+}
+
+/** From now on the interval throws each time. */
+export function lightsBomb(): void {
+  bomb = true;
 }

@@ -32,6 +32,30 @@ Deno.test("each job finds itself, also after it waited beside others", async () 
   }
 });
 
+Deno.test("a job finds itself also if its function seldom returns a promise", async () => {
+  await using thread = await TestThread.start({ concurrency: 3 });
+  const job = "./context.ts#whoAmISometimes";
+  const pattern = [false, true, false, true, true, false];
+  for (
+    const later of [Array(150).fill(false), [
+      ...Array(15).fill(false),
+      ...pattern,
+    ], pattern]
+  ) {
+    const ended = await thread.all(thread.dispatch(
+      ...later.map((later, n) => message(job, { id: `p.${n}`, args: [later] })),
+    ));
+    for (const [n, job] of ended.entries()) {
+      assert.ok(job.kind === "done", JSON.stringify(job));
+      const own = `p.${n} 1`;
+      assert.deepEqual(
+        JSON.parse(job.outcome!),
+        later[n] ? [own, own] : own,
+      );
+    }
+  }
+});
+
 Deno.test("an abort reaches the signal of its job alone, with the reason", async () => {
   await using thread = await TestThread.start();
   const reasons = {

@@ -68,6 +68,7 @@ Deno.test("a floating rejection fails the job that owns it, not its neighbours",
 Deno.test("what fails after its job has ended is a warning, a few a second", async () => {
   await using thread = await TestThread.start();
   assert.equal(await thread.call("./failing.ts#leavesInterval"), '"done"');
+  await thread.call("./failing.ts#lightsBomb");
   await eventually(() => thread.warnings.length >= 10);
   assert.match(
     thread.warnings[0],
@@ -84,4 +85,26 @@ Deno.test("a rejection that no job owns is a warning", async () => {
   assert.deepEqual(thread.warnings, [
     "Uncaught, and no job owns it: Error: floating at import",
   ]);
+});
+
+Deno.test("a function that is called often shares its context, and is still found out", async () => {
+  await using thread = await TestThread.start();
+  const quiet = message("./failing.ts#seldomFloats", { args: [false] });
+  const floating = message("./failing.ts#seldomFloats", { args: [true] });
+  for (let i = 0; i < 3; i++) {
+    const ended = await thread.all(thread.dispatch(...Array(100).fill(quiet)));
+    assert.ok(ended.every(({ kind }) => kind === "done"));
+  }
+  // Once nobody knows which of the many jobs it was, and none is punished.
+  const many = Array(20).fill(quiet);
+  const first = await thread.all(thread.dispatch(...many, floating, quiet));
+  assert.ok(first.every(({ kind }) => kind === "done"));
+  assert.deepEqual(thread.warnings, [
+    "Uncaught, and no job owns it: Error: seldom",
+  ]);
+  const second = await thread.all(thread.dispatch(...many, floating, quiet));
+  assert.deepEqual(
+    second.filter(({ kind }) => kind !== "done").map(({ index }) => index),
+    [20],
+  );
 });
