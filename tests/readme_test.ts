@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { decodeMessage } from "../src/job/message.ts";
 import { eventually } from "./harness/eventually.ts";
 import { mqk } from "./harness/mqk_process.ts";
 import { TempDir } from "./harness/temp_dir.ts";
@@ -199,8 +200,37 @@ Deno.test("every option in the README's prose is one", async () => {
   }
 });
 
-Deno.test("every file that the README links to is there", () => {
-  const links = [...README.matchAll(/\]\((?!https?:|#)([^)#]+)/g)];
-  assert.ok(links.length > 3);
-  for (const [, path] of links) assert.ok(existsSync(join(ROOT, path)), path);
+Deno.test("every file that a page links to is there", () => {
+  let links = 0;
+  for (const page of pages(ROOT)) {
+    const text = Deno.readTextFileSync(page);
+    for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      links++;
+      assert.ok(existsSync(join(page, "..", path)), `${page}: ${path}`);
+    }
+  }
+  assert.ok(links > 10);
+});
+
+/** All pages that are written for readers. */
+function* pages(folder: string): Generator<string> {
+  for (const entry of Deno.readDirSync(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isFile && path.endsWith(".md")) yield path;
+    const hasPages = path.startsWith(join(ROOT, "docs"));
+    if (entry.isDirectory && hasPages) yield* pages(path);
+  }
+}
+
+Deno.test("docs/message_format.md has the defaults of a message", () => {
+  const page = Deno.readTextFileSync(join(ROOT, "docs/message_format.md"));
+  const message = decodeMessage('{"v":1,"job":"./x.ts#f"}');
+  const defaults = [
+    ...page.matchAll(/^\| `(\w+)` *\|.*\| `([^`|]+)` *\|$/gm),
+  ];
+  const documented = Object.fromEntries(
+    defaults.map(([, field, text]) => [field, JSON.parse(text)]),
+  );
+  const { id: _, uid: _uid, job: _job, ...expected } = message;
+  assert.deepEqual(documented, expected);
 });
