@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import { join, relative, resolve } from "node:path";
 import { type Client, connect, type Job } from "@mqk/core";
 import { progressBar } from "../src/cli/progress.ts";
+import type { Count } from "./jobs/words.ts";
 import { mqk, RunningMqk } from "./demo/program.ts";
 import { countDirectly, textFiles } from "./demo/text_files.ts";
 
@@ -81,13 +82,14 @@ async function countWords({ client }: Demo, folder: string): Promise<void> {
   await results(jobs);
   const collecting = await words.collect(jobs.map((job) => job.handle));
   const totalHandle = await collecting.result();
-  const total = await client.job(totalHandle).result();
+  const total = await client.job<Count>(totalHandle).result();
   const took = seconds(startedMs).toFixed(2);
   check("lines and words", total, await countDirectly(paths));
-  const { lines, words: all } = total as { lines: number; words: number };
   say(
-    `A last job, sent from inside a job, added up: ${number(lines)} lines, ` +
-      `${number(all)} words\nin ${number(paths.length)} files, in ${took} s. ` +
+    `A last job, sent from inside a job, added up: ${number(total.lines)} ` +
+      `lines, ${number(total.words)} words\nin ${
+        number(paths.length)
+      } files, in ${took} s. ` +
       "A count without jobs finds the same.",
   );
 }
@@ -196,8 +198,7 @@ try {
   title(`All came out right, in ${seconds(startedMs).toFixed(1)} s.`);
   say('Next: the section "A first job" of README.md.');
 } catch (error) {
-  if (!(error instanceof DemoError)) throw error;
-  console.error(`\nThe demo failed: ${error.message}`);
+  console.error(`\nThe demo failed: ${(error as Error).message}`);
   Deno.exitCode = 1;
 } finally {
   await Deno.remove(temporary, { recursive: true });

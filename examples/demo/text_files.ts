@@ -13,13 +13,22 @@ export async function* textFiles(
   let left = limit;
   const folders = [folder];
   for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
-    for await (const entry of Deno.readDir(next)) {
+    for (const entry of entriesOf(next)) {
       if (SKIPPED.has(entry.name)) continue;
       const path = join(next, entry.name);
       if (entry.isDirectory) folders.push(path);
       else if (entry.isFile && await isText(path) && left-- > 0) yield path;
     }
     if (left <= 0) return;
+  }
+}
+
+function entriesOf(folder: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(folder)];
+  } catch {
+    // Not ours to read.
+    return [];
   }
 }
 
