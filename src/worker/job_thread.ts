@@ -6,6 +6,7 @@ import type {
   ToThread,
 } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
+import { threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
 export interface JobThreadEvents {
@@ -41,7 +42,11 @@ export class JobThread {
   ): Promise<JobThread> {
     const thread = new globalThis.Worker(
       new URL("../thread/main.ts", import.meta.url),
-      { type: "module", name: "job thread" },
+      {
+        type: "module",
+        name: "job thread",
+        deno: { permissions: threadPermissions(options) },
+      },
     );
     const { port1, port2 } = new MessageChannel();
     const self = new JobThread(thread, port1);

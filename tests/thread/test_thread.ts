@@ -52,10 +52,13 @@ export class TestThread implements AsyncDisposable {
   readonly #ready = Promise.withResolvers<void>();
   #batches = 0;
 
-  private constructor(options: Partial<ThreadOptions>) {
+  private constructor(
+    options: Partial<ThreadOptions>,
+    worker: Omit<WorkerOptions, "type">,
+  ) {
     this.#thread = new Worker(
       import.meta.resolve("../../src/thread/main.ts"),
-      { type: "module" },
+      { type: "module", ...worker },
     );
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
@@ -82,8 +85,9 @@ export class TestThread implements AsyncDisposable {
   /** Starts a thread; resolves when it is ready, or has failed to start. */
   static async start(
     options: Partial<ThreadOptions> = {},
+    worker: Omit<WorkerOptions, "type"> = {},
   ): Promise<TestThread> {
-    const thread = new TestThread(options);
+    const thread = new TestThread(options, worker);
     await thread.#ready.promise;
     return thread;
   }
