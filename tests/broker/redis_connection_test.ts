@@ -217,6 +217,22 @@ Deno.test("redis: a watch hears of results again after the connection was lost",
   assert.deepEqual(heard[1], [7]);
 });
 
+Deno.test("redis: a watch that begins while the last one ends hears of results", async () => {
+  await using server = await RedisServer.start();
+  await using broker = await open(server);
+  for (let n = 1; n <= 5; n++) {
+    const last = await broker.watchResults("q", "p", () => {});
+    const ended = last[Symbol.asyncDispose]();
+    const heard: (readonly number[] | undefined)[] = [];
+    await using _watch = await broker
+      .watchResults("q", "p", (numbers) => heard.push(numbers));
+    await ended;
+    await broker.record("q", [{ id: `p.${n}`, outcome: "1" }]);
+    await eventually(() => heard.length === 1, 2000);
+    assert.deepEqual(heard, [[n]]);
+  }
+});
+
 Deno.test("redis: a queue of a later version of this program is not touched", async () => {
   await using server = await RedisServer.start();
   await using broker = await open(server);

@@ -107,11 +107,14 @@ export class ServerConnection implements Connection {
     }
   }
 
-  /** Ends what {@linkcode subscribe} began. */
-  async unsubscribe(channel: string): Promise<void> {
+  /** Ends what {@linkcode subscribe} began; another may begin at once. */
+  async unsubscribe(
+    channel: string,
+    listener: (text: string) => void,
+  ): Promise<void> {
     this.#begin();
     try {
-      await this.#client?.unsubscribe(channel);
+      await this.#client?.unsubscribe(channel, listener);
     } catch (error) {
       throw this.#translate(error, "UNSUBSCRIBE");
     } finally {

@@ -102,6 +102,8 @@ type Changed = (numbers?: readonly number[]) => void;
 interface Channel {
   readonly name: string;
   readonly listeners: Set<Changed>;
+  /** What the connection calls with the text of an event. */
+  readonly heard: (text: string) => void;
   /** Confirmed on the present connection, or on its way. */
   subscribed: Promise<void> | undefined;
 }
@@ -135,11 +137,7 @@ export class ResultWatcher implements AsyncDisposable {
   async watch(channelName: string, changed: Changed): Promise<AsyncDisposable> {
     let channel = this.#channels.get(channelName);
     if (channel === undefined) {
-      channel = {
-        name: channelName,
-        listeners: new Set(),
-        subscribed: undefined,
-      };
+      channel = newChannel(channelName);
       this.#channels.set(channelName, channel);
     }
     // Each watch is its own, even if the same function watches twice.
@@ -171,16 +169,12 @@ export class ResultWatcher implements AsyncDisposable {
   }
 
   #subscribe(channel: Channel): Promise<void> {
-    return channel.subscribed ??= this.#connection.subscribe(
-      channel.name,
-      (text) => {
-        const numbers = text.split(",").map(Number);
-        for (const listener of channel.listeners) listener(numbers);
-      },
-    ).catch((error) => {
-      channel.subscribed = undefined;
-      throw error;
-    });
+    return channel.subscribed ??= this.#connection
+      .subscribe(channel.name, channel.heard)
+      .catch((error) => {
+        channel.subscribed = undefined;
+        throw error;
+      });
   }
 
   async #leave(channel: Channel, listener: Changed): Promise<void> {
@@ -194,7 +188,8 @@ export class ResultWatcher implements AsyncDisposable {
     }
     if (channel.subscribed === undefined || this.#closed) return;
     // A connection that is lost has no subscription any more.
-    await this.#connection.unsubscribe(channel.name).catch(() => {});
+    await this.#connection.unsubscribe(channel.name, channel.heard)
+      .catch(() => {});
   }
 
   #lost(): void {
@@ -225,4 +220,17 @@ export class ResultWatcher implements AsyncDisposable {
       for (const listener of channel.listeners) listener();
     }
   }
+}
+
+function newChannel(name: string): Channel {
+  const listeners = new Set<Changed>();
+  return {
+    name,
+    listeners,
+    heard(text) {
+      const numbers = text.split(",").map(Number);
+      for (const listener of listeners) listener(numbers);
+    },
+    subscribed: undefined,
+  };
 }
