@@ -20,6 +20,7 @@ export class Settler {
 
   /** Adds outcomes; they are sent as soon as the last command was answered. */
   add(endings: readonly Ending[]): void {
+    if (endings.length === 0) return;
     for (const ending of endings) this.#gathered.push(ending);
     this.#running ??= this.#run();
   }

@@ -127,7 +127,7 @@ Deno.test("invoke --wait prints results, and exits with 1 if a job failed", asyn
     mqk(["invoke", "--wait", ...args], { cwd });
   const [json, big, plain, none, member, many, failed, instance] = await Promise
     .all([
-      wait("jobs/a.ts", '{"a":[1]}'),
+      wait("jobs/a.ts#default", '{"a":[1]}'),
       wait("./jobs/a.ts", "9007199254740993"),
       wait("./jobs/a.ts#default", "it's text"),
       wait("./jobs/a.ts#nothing"),

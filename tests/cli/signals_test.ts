@@ -99,10 +99,11 @@ Deno.test("a second SIGINT, and QUIT, end at once and hand back what runs with i
   await using site = await Site.start();
   await site.invoke("work", 60);
   await site.started();
-  site.mqk.signal("SIGINT");
-  site.mqk.signal("SIGINT");
   const startedAt = performance.now();
+  // Two that come at the same moment are one.
+  const timer = setInterval(() => site.mqk.signal("SIGINT"), 200);
   assert.equal(await site.mqk.exitCode(), 0);
+  clearInterval(timer);
   assert.ok(performance.now() - startedAt < 6_000);
   const [message] = await site.ready();
   assert.equal(JSON.parse(String(message)).attempt, undefined);

@@ -59,3 +59,12 @@ Deno.test("one settle takes at most a mebibyte of outcomes", async () => {
   await settler.flush();
   assert.deepEqual(sizes, [1, 1, 1]);
 });
+
+Deno.test("flush resolves after nothing was added", async () => {
+  const settler = new Settler(
+    {} as Holdings,
+    (error) => assert.fail(`${error}`),
+  );
+  settler.add([]);
+  await settler.flush();
+});

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import type { MqkProcess } from "../harness/mqk_process.ts";
+import { eventually } from "../harness/eventually.ts";
+import { type BrokerKind, Site } from "./site.ts";
+
+const JOBS = `
+export async function short() { ran(); await sleep(5); }
+export async function onceLong() {
+  const first = !Deno.readTextFileSync("ran.txt").includes(currentJob().id);
+  ran();
+  Deno.writeTextFileSync("pid.txt", String(Deno.pid));
+  if (first) await sleep(60_000);
+}
+`;
+const BOTH = ["redis", "sqlite"] satisfies BrokerKind[];
+
+function kill(...pids: number[]): void {
+  for (const pid of pids) Deno.kill(pid, "SIGKILL");
+}
+
+async function shortJobs(site: Site, length: number): Promise<string[]> {
+  const jobs = await site.client.invokeMany(
+    Array.from({ length }, () => ({ job: "./jobs.ts#short", retries: 0 })),
+  );
+  return jobs.map(({ id }) => id);
+}
+
+async function allRan(
+  site: Site,
+  ids: readonly string[],
+  withinMs = 30_000,
+): Promise<number> {
+  await eventually(() => site.repeats(ids), withinMs);
+  return site.repeats(ids);
+}
+
+async function nothingFailed(mqk: MqkProcess): Promise<void> {
+  mqk.signal("SIGTERM");
+  assert.equal(await mqk.exitCode(), 0);
+}
+
+for (const kind of BOTH) {
+  Deno.test(`no job is lost, none is charged, when workers are killed amid batches (${kind})`, async () => {
+    await using site = await Site.open(kind, JOBS);
+    const mqk = await site.run("-w", "2");
+    const ids = await shortJobs(site, 3_000);
+    const concurrency = 10;
+    let kills = 0;
+    for (const started of [300, 1_200, 2_100]) {
+      await eventually(() => assert.ok(site.lines().length >= started), 20_000);
+      kill(mqk.workerPids[0]);
+      kills++;
+    }
+    const repeats = await allRan(site, ids);
+    assert.ok(repeats <= kills * concurrency, `${repeats} repeats`);
+    assert.ok(site.lines().every(({ attempt }) => attempt === 1));
+    await nothingFailed(mqk);
+  });
+
+  Deno.test(`what a killed worker ran runs again within a second (${kind})`, async () => {
+    await using site = await Site.open(kind, JOBS);
+    const mqk = await site.run("-w", "2");
+    await eventually(() => assert.equal(mqk.workerPids.length, 2));
+    const job = await site.client.invoke({
+      job: "./jobs.ts#onceLong",
+      retries: 0,
+    });
+    const worker = await eventually(() => {
+      assert.equal(site.lines().length, 1);
+      return Number(Deno.readTextFileSync(`${site.dir.path}/pid.txt`));
+    });
+    const killedAt = performance.now();
+    kill(worker);
+    await eventually(() => assert.equal(site.lines().length, 2));
+    const tookMs = Math.round(performance.now() - killedAt);
+    console.log(`ran again after ${tookMs} ms`);
+    assert.ok(tookMs < 2_000, `took ${tookMs} ms`);
+    await job.result({ timeout: 5 });
+  });
+
+  Deno.test(`workers outlive a killed master no longer than the shutdown timeout, and nothing is lost (${kind})`, async () => {
+    await using site = await Site.open(kind, JOBS);
+    const mqk = await site.run("-w", "2", "--shutdown-timeout", "2");
+    const ids = await shortJobs(site, 2_000);
+    await eventually(() => assert.ok(site.lines().length >= 300));
+    const workers = mqk.workerPids;
+    kill(mqk.pid);
+    await mqk.status;
+    await eventually(() => {
+      for (const pid of workers) {
+        assert.throws(() => Deno.kill(pid, "SIGCONT"), Deno.errors.NotFound);
+      }
+    }, 8_000);
+    const next = await site.run("-w", "2", "-b");
+    assert.equal(await next.exitCode(), 0);
+    assert.ok(site.repeats(ids) <= 2 * 10);
+  });
+}
+
+Deno.test("when a whole machine is gone its jobs run within 15 s on another", async () => {
+  await using site = await Site.open("redis", JOBS);
+  const lost = await site.run("-w", "2");
+  const jobs = await site.client.invokeMany(
+    Array.from({ length: 5 }, () => ({ job: "./jobs.ts#onceLong" })),
+  );
+  await eventually(() => assert.equal(site.lines().length, 5));
+  await site.run("-w", "2");
+  const killedAt = performance.now();
+  kill(lost.pid, ...lost.workerPids);
+  await Promise.all(jobs.map((job) => job.result({ timeout: 35 })));
+  const tookMs = Math.round(performance.now() - killedAt);
+  console.log(`all done after ${tookMs} ms`);
+  assert.ok(tookMs < 30_000);
+  assert.ok(site.lines().every(({ attempt }) => attempt === 1));
+});
