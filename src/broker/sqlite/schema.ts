@@ -146,9 +146,11 @@ function makeTables(db: Database, path: string): void {
 
 /** Whether the tables are there; if not, nothing else may be there either. */
 function isCurrent(db: Database, path: string): boolean {
-  const version = schemaVersion(db);
-  const application = db.value("PRAGMA application_id");
-  const tables = db.value("SELECT count(*) FROM sqlite_schema") as number;
+  // One statement, so that nobody can make the tables in between.
+  const [tables, application, version] = db.row(
+    `SELECT (SELECT count(*) FROM sqlite_schema), application_id, user_version
+       FROM pragma_application_id, pragma_user_version`,
+  ) as number[];
   if (tables === 0) return false;
   if (application !== APPLICATION_ID) {
     throw new BrokerError(
