@@ -183,12 +183,14 @@ export class Intake {
     const { broker, queues, changed, suspects } = this.#parts;
     const end = new AbortController();
     const signal = AbortSignal.any([this.#stopping, end.signal]);
+    let busy = !this.#nothingInFlight();
     const watching = (async () => {
       while (!signal.aborted) {
         await changed.next();
-        if (
-          this.#limit() === 0 || suspects.known && this.#nothingInFlight()
-        ) end.abort();
+        const idle = this.#nothingInFlight();
+        if (busy && idle) this.#parts.idle();
+        busy = !idle;
+        if (this.#limit() === 0 || suspects.known && idle) end.abort();
       }
     })();
     const served = queues.filter((queue) => !this.#broken.has(queue));
