@@ -60,7 +60,9 @@ export class RedisServer implements AsyncDisposable {
   async call(...args: (string | number)[]): Promise<unknown> {
     if (this.#client === undefined) {
       const client = newClient(this.url);
-      client.on("error", () => {});
+      client.on("error", () => {
+        if (this.#client === client) this.#client = undefined;
+      });
       await client.connect();
       this.#client = client;
     }
@@ -112,6 +114,9 @@ export class RedisServer implements AsyncDisposable {
     await eventually(async () => {
       if (ended) return "ended";
       await this.call("PING");
+      // A server of another test may have been faster on this port.
+      const info = String(await this.call("INFO", "server"));
+      return info.includes(`\r\nprocess_id:${process.pid}\r\n`);
     }).then((result) => {
       if (result === "ended") {
         throw new Error(`redis-server ended at once: ${args.join(" ")}`);

@@ -72,8 +72,8 @@ export async function enqueue(
   if (failure === undefined) return ids;
   if (confirmed.length + uncertain.length === 0) throw refused(failure);
   throw new EnqueueUncertainError(
-    `Cannot say of ${uncertain.length} of ${ids.length} jobs whether they ` +
-      `are stored, ${confirmed.length} are: ${(failure as Error).message}`,
+    `Of ${ids.length} jobs ${confirmed.length} are stored, and ` +
+      `${uncertain.length} may be: ${(failure as Error).message}`,
     { confirmed, uncertain },
     { cause: failure },
   );
