@@ -35,6 +35,17 @@ export class ArgumentError extends Error {
 /**
  * The broker refused for certain: it is full, does not allow it, or can't be
  * reached at all. Nothing was stored.
+ *
+ * @example
+ * ```ts
+ * import { BrokerError, invoke } from "@mqk/core";
+ * try {
+ *   await invoke("mqk:calculator#sum", 1, 2);
+ * } catch (error) {
+ *   if (!(error instanceof BrokerError)) throw error;
+ *   console.error(error.message); // Cannot reach Redis at ...
+ * }
+ * ```
  */
 export class BrokerError extends Error {
   /** Name of the class. */
@@ -45,6 +56,18 @@ export class BrokerError extends Error {
  * The broker gave no answer in time, so the jobs may be stored or not. MQK
  * never sends them a second time by itself; an `idempotencyKey` makes it safe
  * for the caller to do so.
+ *
+ * @example Send it again, at most once more
+ * ```ts
+ * import { EnqueueUncertainError, invoke } from "@mqk/core";
+ * const job = { job: "./jobs/order.ts#ship", idempotencyKey: "order-7" };
+ * try {
+ *   await invoke(job, 7);
+ * } catch (error) {
+ *   if (!(error instanceof EnqueueUncertainError)) throw error;
+ *   await invoke(job, 7);
+ * }
+ * ```
  */
 export class EnqueueUncertainError extends Error {
   /** Name of the class. */
@@ -66,7 +89,22 @@ export class EnqueueUncertainError extends Error {
   }
 }
 
-/** The job used up its attempts; `cause` is what the last one threw. */
+/**
+ * The job used up its attempts; `cause` is what the last one threw: an error
+ * with its name, message and stack.
+ *
+ * @example
+ * ```ts
+ * import { invoke, JobFailedError } from "@mqk/core";
+ * const job = await invoke("./jobs/mail.ts#send", "a@example.com");
+ * try {
+ *   await job.result();
+ * } catch (error) {
+ *   if (!(error instanceof JobFailedError)) throw error;
+ *   console.error(error.jobId, error.attempts, error.cause);
+ * }
+ * ```
+ */
 export class JobFailedError extends Error {
   /** Name of the class. */
   override name = "JobFailedError";
@@ -89,25 +127,84 @@ export class JobFailedError extends Error {
   }
 }
 
-/** One attempt took longer than the job's ttl; the `cause` of a failed job. */
+/**
+ * One attempt took longer than the job's ttl.
+ *
+ * @example It is the `cause` of a failed job
+ * ```ts
+ * import { invoke, TtlExceededError } from "@mqk/core";
+ * const job = await invoke({ job: "./jobs/report.ts#build", ttl: 10 });
+ * try {
+ *   await job.result();
+ * } catch (error) {
+ *   const { cause } = error as Error;
+ *   if (cause instanceof TtlExceededError) console.error("too slow");
+ * }
+ * ```
+ */
 export class TtlExceededError extends Error {
   /** Name of the class. */
   override name = "TtlExceededError";
 }
 
-/** No outcome came within `timeout`; the job itself goes on. */
+/**
+ * No outcome came within `timeout` seconds; the job itself goes on. `cause` is
+ * set if the broker did not answer either.
+ *
+ * @example
+ * ```ts
+ * import { invoke, ResultTimeoutError } from "@mqk/core";
+ * const job = await invoke("./jobs/report.ts#build");
+ * try {
+ *   console.log(await job.result({ timeout: 5 }));
+ * } catch (error) {
+ *   if (!(error instanceof ResultTimeoutError)) throw error;
+ *   console.log(`Look for ${job.handle} later`);
+ * }
+ * ```
+ */
 export class ResultTimeoutError extends Error {
   /** Name of the class. */
   override name = "ResultTimeoutError";
 }
 
-/** The job ended, but its result is not kept, or not any more. */
+/**
+ * The job ended, but its result is not kept, or not any more: it was above
+ * 1 MiB, older than an hour, pushed out by newer ones, or sent with
+ * `result: false`.
+ *
+ * @example
+ * ```ts
+ * import { connect, ResultNotKeptError } from "@mqk/core";
+ * await using client = connect();
+ * try {
+ *   console.log(await client.job(Deno.args[0]).result());
+ * } catch (error) {
+ *   if (!(error instanceof ResultNotKeptError)) throw error;
+ *   console.log("It ended too long ago");
+ * }
+ * ```
+ */
 export class ResultNotKeptError extends Error {
   /** Name of the class. */
   override name = "ResultNotKeptError";
 }
 
-/** The job is done, but JSON can't hold what it returned; it is not retried. */
+/**
+ * The job is done, but JSON can't hold what it returned; it is not retried.
+ *
+ * @example
+ * ```ts
+ * import { invoke, ResultNotSerializableError } from "@mqk/core";
+ * const job = await invoke("./jobs/stock.ts#allAsMap");
+ * try {
+ *   await job.result();
+ * } catch (error) {
+ *   if (!(error instanceof ResultNotSerializableError)) throw error;
+ *   console.log(error.message); // ... result: a Map becomes ...
+ * }
+ * ```
+ */
 export class ResultNotSerializableError extends Error {
   /** Name of the class. */
   override name = "ResultNotSerializableError";

@@ -1,7 +1,17 @@
 import { ArgumentError } from "../errors.ts";
 import type { Backoff } from "./retry.ts";
 
-/** What a caller may say about how a job is run. A number is seconds. */
+/**
+ * What a caller may say about how a job is run. A number is seconds.
+ *
+ * @example
+ * ```ts
+ * import { type JobPolicy, jobs } from "@mqk/core";
+ * const patient: JobPolicy = { ttl: 600, retries: 10, backoff: { fixed: 60 } };
+ * const mail = jobs("./jobs/mail.ts", patient);
+ * await mail.send("a@example.com");
+ * ```
+ */
 export interface JobPolicy {
   /** Name of the queue, `[A-Za-z0-9_.-]{1,100}`. Default: `"default"`. */
   queue?: string;
@@ -21,7 +31,20 @@ export interface JobPolicy {
   result?: boolean;
 }
 
-/** A job with its policy. */
+/**
+ * A job with its policy.
+ *
+ * @example
+ * ```ts
+ * import { invoke, type JobSpec } from "@mqk/core";
+ * const spec: JobSpec = {
+ *   job: "./jobs/mail.ts#send",
+ *   at: new Date("2030-01-01T08:00:00Z"),
+ *   idempotencyKey: "new-year-a",
+ * };
+ * await invoke(spec, "a@example.com");
+ * ```
+ */
 export interface JobSpec extends JobPolicy {
   /** `<module>#<export>`. */
   job: string;

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { connect } from "../../src/client/client.ts";
 import {
   BrokerError,
   EnqueueUncertainError,
@@ -90,9 +91,13 @@ Deno.test("without a server a wait ends with its timeout and says why", async ()
     assert.match(error.message, /broker does not answer/);
     return error.cause !== undefined;
   });
-  await assert.rejects(scene.client.invoke(SUM), BrokerError);
+  await using late = connect(redis.dsn);
+  for (const client of [scene.client, late]) {
+    await assert.rejects(client.invoke(SUM), BrokerError);
+  }
   await redis.restart();
-  await scene.client.invoke(SUM);
+  // The next call tries again, also if it never was connected.
+  for (const client of [scene.client, late]) await client.invoke(SUM);
 });
 
 Deno.test("any number of waiters share one subscription", async () => {
