@@ -10,7 +10,7 @@ import {
   outcomesStored,
 } from "./mqk_run.ts";
 import type { SubjectName } from "./programs.ts";
-import { type RedisUsage, type Site, total } from "./site.ts";
+import type { RedisUsage, Site } from "./site.ts";
 import { queueName, sleep } from "./subjects/protocol.ts";
 
 /** What is drained, and how. */
@@ -64,7 +64,7 @@ function drainProgram(subject: SubjectName, load: Load): Measurement {
       ...{ dsn, count, queues, payloadBytes, kept },
     });
     const filled = await site.usage();
-    const { counted, seconds } = await site.drain(subject, {
+    const { counted, seconds, cpuSeconds } = await site.drain(subject, {
       ...{ dsn, count, queues, kept, fast },
       concurrency: load.concurrency ?? 100,
       waitMs: load.waitMs ?? 0,
@@ -85,6 +85,7 @@ function drainProgram(subject: SubjectName, load: Load): Measurement {
     return {
       values: {
         rate: counted / seconds,
+        workerCpu: 1e6 * cpuSeconds / counted,
         ...usage(count, empty, filled, drained, kept),
       },
       checks,
@@ -92,23 +93,38 @@ function drainProgram(subject: SubjectName, load: Load): Measurement {
   };
 }
 
-/** When the first job was settled and when the last one, seen from outside. */
+/** A drain of the real program, seen from outside. */
+interface Drained {
+  /** From the first settled job to the last. */
+  readonly seconds: number;
+  /** What the workers used meanwhile. */
+  readonly cpuSeconds: number;
+  readonly drained: number;
+}
+
+/** Looks on until no more than `until` jobs are left. */
 export async function watchDrain(
   site: Site,
   run: MqkRun,
   queues: readonly string[],
   count: number,
   until = 0,
-): Promise<{ seconds: number; drained: number }> {
+): Promise<Drained> {
   // A look at many queues costs Redis more.
   const everyMs = Math.max(4, queues.length / 4);
   let firstAt = performance.now();
+  let cpuBefore: number | undefined;
   for (;;) {
     const left = await jobsLeft(site, queues);
     const now = performance.now();
     if (left >= count) firstAt = now;
+    else cpuBefore ??= run.workerCpuSeconds();
     if (left <= until) {
-      return { seconds: (now - firstAt) / 1000, drained: count - left };
+      return {
+        seconds: (now - firstAt) / 1000,
+        cpuSeconds: run.workerCpuSeconds() - (cpuBefore ?? 0),
+        drained: count - left,
+      };
     }
     if (run.ended) {
       await run.end();
@@ -138,16 +154,19 @@ function drainMqk(load: Load): Measurement {
     }
     for (const name of names) args.push("--queue", name);
     await using run = new MqkRun(site, dsn, args, folder);
-    const { seconds } = await watchDrain(site, run, names, count);
+    const { seconds, cpuSeconds } = await watchDrain(site, run, names, count);
     const drained = await site.usage();
     const wholeSeconds = await run.end();
     const counted = kept
       ? await outcomesStored(site, names)
-      : total(countedIn(folder)).counted;
+      : countedIn(folder);
     return {
       values: {
         rate: count / seconds,
         wholeSeconds,
+        ...(Deno.build.os === "linux"
+          ? { workerCpu: 1e6 * cpuSeconds / count }
+          : {}),
         ...usage(count, empty, filled, drained, kept),
       },
       checks: [
@@ -167,6 +186,12 @@ const RATE: Figure = {
 const REDIS_CPU: Figure = {
   key: "redisCpu",
   label: "Redis CPU a job",
+  unit: "µs",
+};
+
+const WORKER_CPU: Figure = {
+  key: "workerCpu",
+  label: "worker CPU a job",
   unit: "µs",
 };
 
@@ -243,6 +268,7 @@ export const DRAIN_CASES: readonly Case[] = [
   drainCase("results", "drain, at least once, results", [
     { ...RATE, target: { value: 200_000, bullmq: 20, share: 0.6 } },
     { ...REDIS_CPU, target: { value: 6, bullmq: 15 } },
+    WORKER_CPU,
     {
       key: "waitingBytes",
       label: "Redis memory a waiting job",
@@ -265,15 +291,20 @@ export const DRAIN_CASES: readonly Case[] = [
   drainCase("no-results", "drain, at least once, no results", [
     { ...RATE, target: { value: 200_000 } },
     REDIS_CPU,
+    WORKER_CPU,
   ], { count: 300_000, peerCount: 20_000, kept: false }),
   drainCase(
     "fast",
     "drain, fast mode, no results",
-    [{ ...RATE, target: { value: 220_000 } }, REDIS_CPU],
+    [{ ...RATE, target: { value: 220_000 } }, REDIS_CPU, WORKER_CPU],
     { count: 300_000, peerCount: 0, kept: false, fast: true },
     { bullmq: NO_FAST_MODE, beeQueue: NO_FAST_MODE },
   ),
-  drainCase("10KiB", "drain, results, arguments of 10 KiB", [RATE, REDIS_CPU], {
+  drainCase("10KiB", "drain, results, arguments of 10 KiB", [
+    RATE,
+    REDIS_CPU,
+    WORKER_CPU,
+  ], {
     count: 20_000,
     peerCount: 5_000,
     kept: true,

@@ -67,6 +67,11 @@ export class MqkRun implements AsyncDisposable, Killable {
       .filter((line) => line.trim() !== "").map(Number);
   }
 
+  /** CPU that its workers have used so far; not a number where Linux is not. */
+  workerCpuSeconds(): number {
+    return this.workerPids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+  }
+
   /** Waits for its end, and answers after how many seconds that was. */
   async end(): Promise<number> {
     const { code } = await this.#child.status;
@@ -97,6 +102,18 @@ export class MqkRun implements AsyncDisposable, Killable {
     this.#processes.delete(this);
     await this.#child.status;
     await this.#stderr;
+  }
+}
+
+const TICKS_A_SECOND = 100;
+
+function cpuSecondsOf(pid: number): number {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`)
+      .split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  } catch {
+    return NaN;
   }
 }
 
@@ -136,11 +153,11 @@ export async function outcomesStored(
   return stored;
 }
 
-/** What jobs that count have left in a folder. */
-export function countedIn(
-  folder: string,
-): { counted: number; firstMs: number; lastMs: number }[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) =>
-    JSON.parse(Deno.readTextFileSync(`${folder}/${name}`))
-  );
+/** How many jobs have run by what they left in a folder. */
+export function countedIn(folder: string): number {
+  let counted = 0;
+  for (const { name } of Deno.readDirSync(folder)) {
+    counted += Number(Deno.readTextFileSync(`${folder}/${name}`));
+  }
+  return counted;
 }

@@ -3,6 +3,7 @@ import { RedisServer } from "../tests/harness/redis_server.ts";
 import { TempDir } from "../tests/harness/temp_dir.ts";
 import { type Killable, Programs, type SubjectName } from "./programs.ts";
 import type {
+  DrainAnswer,
   DrainOrder,
   EnqueueAnswer,
   EnqueueOrder,
@@ -85,7 +86,7 @@ export class Site implements AsyncDisposable {
     subject: SubjectName,
     order: Omit<DrainOrder, "action">,
     processes = 1,
-  ): Promise<{ counted: number; seconds: number; firstMs: number }> {
+  ): Promise<Total> {
     await using stack = new AsyncDisposableStack();
     const running = await Promise.all(
       Array.from(
@@ -120,19 +121,25 @@ export class Site implements AsyncDisposable {
   }
 }
 
-/** What several processes, or several files, counted together. */
-export function total(
-  parts: readonly {
-    readonly counted: number;
-    readonly firstMs: number;
-    readonly lastMs: number;
-  }[],
-): { counted: number; seconds: number; firstMs: number } {
+/** What several processes counted together. */
+export interface Total {
+  readonly counted: number;
+  readonly cpuSeconds: number;
+  /** From the first of them to the last. */
+  readonly seconds: number;
+  readonly firstMs: number;
+}
+
+/** Adds up what several processes counted. */
+export function total(parts: readonly DrainAnswer[]): Total {
   const ran = parts.filter(({ counted }) => counted > 0);
+  const sum = (value: (part: DrainAnswer) => number) =>
+    ran.reduce((sum, part) => sum + value(part), 0);
   const firstMs = Math.min(...ran.map((part) => part.firstMs));
   const lastMs = Math.max(...ran.map((part) => part.lastMs));
   return {
-    counted: ran.reduce((sum, part) => sum + part.counted, 0),
+    counted: sum((part) => part.counted),
+    cpuSeconds: sum((part) => part.cpuSeconds),
     seconds: (lastMs - firstMs) / 1000,
     firstMs,
   };

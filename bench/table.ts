@@ -186,7 +186,7 @@ function printCell(
       : `${middle} ±${printPercent(cell.spread)}`;
   }
   const note = cell.kind === "missing"
-    ? `${name} ${cell.reason}`
+    ? `${name}: ${cell.reason}`
     : `**${name}: refused: ${cell.reason}**`;
   let place = notes.indexOf(note);
   if (place < 0) place = notes.push(note) - 1;

@@ -13,7 +13,7 @@ import { settleCalls } from "../../src/broker/redis/settling.ts";
 import { encodeMessage } from "../../src/job/message.ts";
 import { DEFAULT_RETRIES, DEFAULT_TTL_SECONDS } from "../../src/job/policy.ts";
 import {
-  Counter,
+  cpuSeconds,
   type DrainAnswer,
   type DrainOrder,
   endOfStdin,
@@ -87,6 +87,7 @@ async function drain(send: Send, order: DrainOrder): Promise<DrainAnswer> {
   };
   await ready();
   const firstMs = nowMs();
+  const cpu = cpuSeconds();
   let settled = 0;
   let reserved = 0;
   let reply = reserve();
@@ -101,7 +102,12 @@ async function drain(send: Send, order: DrainOrder): Promise<DrainAnswer> {
     reserved += messages.length;
   }
   await Promise.all(settles);
-  return { counted: settled, firstMs, lastMs: nowMs() };
+  return {
+    counted: settled,
+    cpuSeconds: cpuSeconds() - cpu,
+    firstMs,
+    lastMs: nowMs(),
+  };
 }
 
 /** Fast mode: takes, and nothing else. */
@@ -109,7 +115,6 @@ async function take(send: Send): Promise<DrainAnswer> {
   const scripts = new Scripts();
   for (const command of scripts.loading()) await send(command);
   const keys = new QueueKeys(queueName(0));
-  const counter = new Counter();
   const next = () =>
     send([
       "EVALSHA",
@@ -124,7 +129,7 @@ async function take(send: Send): Promise<DrainAnswer> {
     ]) as Promise<string[]>;
   await ready();
   const firstMs = nowMs();
-  counter.begin();
+  const cpu = cpuSeconds();
   let counted = 0;
   for (let reply = next();;) {
     const messages = await reply;
@@ -132,7 +137,12 @@ async function take(send: Send): Promise<DrainAnswer> {
     reply = next();
     counted += messages.length;
   }
-  return { counted, firstMs, lastMs: nowMs() };
+  return {
+    counted,
+    cpuSeconds: cpuSeconds() - cpu,
+    firstMs,
+    lastMs: nowMs(),
+  };
 }
 
 await obey({

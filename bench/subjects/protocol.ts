@@ -69,6 +69,8 @@ export interface EnqueueAnswer {
 /** How many jobs ran here, and when the first began and the last ended. */
 export interface DrainAnswer {
   readonly counted: number;
+  /** What this process used for them. */
+  readonly cpuSeconds: number;
   readonly firstMs: number;
   readonly lastMs: number;
 }
@@ -101,6 +103,12 @@ export async function obey(actions: Actions): Promise<void> {
 /** Milliseconds since 1970 with their fraction, alike in all processes. */
 export function nowMs(): number {
   return performance.timeOrigin + performance.now();
+}
+
+/** CPU that this process has used, in all its threads. */
+export function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 /** Resolves after `ms`. */
@@ -162,10 +170,13 @@ export class Counter {
   #counted = 0;
   #firstMs = 0;
   #lastMs = 0;
+  #cpuSeconds = 0;
 
   /** One job begins. */
   begin(): void {
-    if (this.#firstMs === 0) this.#firstMs = nowMs();
+    if (this.#firstMs !== 0) return;
+    this.#firstMs = nowMs();
+    this.#cpuSeconds = cpuSeconds();
   }
 
   /** One job has ended. */
@@ -184,6 +195,7 @@ export class Counter {
     }
     return {
       counted: this.#counted,
+      cpuSeconds: cpuSeconds() - this.#cpuSeconds,
       firstMs: this.#firstMs,
       lastMs: this.#lastMs,
     };
