@@ -101,7 +101,6 @@ export class RedisStore implements Store {
   broker(line: Line): Broker {
     const connection: Connection = {
       call: (_key, args) => line.send(this.#command(line.owner, [...args])),
-      drop: () => {},
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
     const { scripts } = this.#parts;

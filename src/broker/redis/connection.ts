@@ -26,8 +26,6 @@ export interface Connection extends AsyncDisposable {
    * @throws {BrokerUnavailableError} If it is uncertain whether it ran.
    */
   call(key: string | undefined, args: readonly string[]): Promise<unknown>;
-  /** Gives the present connection up; the next call opens another. */
-  drop(reason: string): void;
 }
 
 /** How a connection is kept. */
@@ -122,7 +120,8 @@ export class ServerConnection implements Connection {
     }
   }
 
-  drop(reason: string): void {
+  /** Gives the present connection up; the next call opens another. */
+  #drop(reason: string): void {
     const client = this.#client;
     if (client === undefined) return;
     this.#dropReason = reason;
@@ -131,7 +130,7 @@ export class ServerConnection implements Connection {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    this.drop("it was closed");
+    this.#drop("it was closed");
     return Promise.resolve();
   }
 
@@ -205,7 +204,7 @@ export class ServerConnection implements Connection {
     if (this.#pending === 0) return;
     const limitMs = this.#options.deadlineMs ?? 5000;
     if (++this.#silentTicks * WATCH_EVERY_MS > limitMs) {
-      this.drop(`no answer in ${limitMs} ms`);
+      this.#drop(`no answer in ${limitMs} ms`);
     }
   }
 
@@ -233,7 +232,7 @@ export class ServerConnection implements Connection {
   #translate(error: unknown, command: string): Error {
     if (error instanceof ErrorReply) {
       const reply = new ReplyError(error.message, { cause: error });
-      if (isLater(reply)) this.drop(reply.message);
+      if (isLater(reply)) this.#drop(reply.message);
       return reply;
     }
     if (error instanceof BrokerUnavailableError) return error;

@@ -193,7 +193,7 @@ function settlementLength(item: Settlement): number {
 }
 
 /** Cuts a list into parts of at most so many jobs and so much text. */
-export function parts<T>(
+function parts<T>(
   items: readonly T[],
   length: (item: T) => number,
 ): (readonly T[])[] {
