@@ -1,6 +1,6 @@
 import { BrokerError, EnqueueUncertainError } from "../../errors.ts";
 import { type Entry, MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../broker.ts";
-import { SCHEDULED, type Store } from "./store.ts";
+import { type DueJob, SCHEDULED, type Store } from "./store.ts";
 import type { Transactions } from "./transaction.ts";
 
 /** How long an idempotency key is kept. */
@@ -36,48 +36,49 @@ export async function enqueue(
 /** Stores entries in the open transaction; answers with their ids. */
 function storeEntries(store: Store, entries: readonly Entry[]): string[] {
   const now = store.now();
-  const ready = new Map<string, string[]>();
+  const queues = new Map<string, { ready: string[]; later: DueJob[] }>();
   const ids: string[] = [];
   for (const entry of entries) {
-    const first = entry.idempotencyKey === undefined
-      ? entry.id
-      : once(store, entry, entry.idempotencyKey, now);
-    ids.push(first);
-    if (first !== entry.id) continue;
+    const first = firstWithKey(store, entry, now);
+    ids.push(first ?? entry.id);
+    if (first !== undefined) continue;
     const { queue, message, delayMs = 0, atMs } = entry;
-    if (atMs !== undefined || delayMs > 0) {
-      const at = atMs ?? now + delayMs;
-      store.postpone(store.queue(queue), SCHEDULED, at, message);
-      continue;
-    }
-    const messages = ready.get(queue);
-    if (messages === undefined) ready.set(queue, [message]);
-    else messages.push(message);
+    let jobs = queues.get(queue);
+    if (jobs === undefined) queues.set(queue, jobs = { ready: [], later: [] });
+    if (atMs === undefined && delayMs <= 0) jobs.ready.push(message);
+    else jobs.later.push({ atMs: atMs ?? now + delayMs, message });
   }
-  for (const [queue, messages] of ready) {
-    store.push(store.queue(queue), messages);
+  for (const [name, { ready, later }] of queues) {
+    const queue = store.queue(name);
+    store.push(queue, ready);
+    store.postpone(queue, SCHEDULED, later);
   }
   return ids;
 }
 
-/** The id of the job that has this key: the entry's own if nobody had it. */
-function once(store: Store, entry: Entry, key: string, now: number): string {
-  const queue = store.queue(entry.queue);
-  const known = store.db.value(
+/** The id of the job that has this entry's key; if none, it has it now. */
+function firstWithKey(
+  store: Store,
+  { id, queue: name, idempotencyKey }: Entry,
+  now: number,
+): string | undefined {
+  if (idempotencyKey === undefined) return undefined;
+  const queue = store.queue(name);
+  const first = store.db.value(
     "SELECT job FROM once WHERE queue = ? AND key = ? AND until > ?",
     queue,
-    key,
+    idempotencyKey,
     now,
-  );
-  if (known !== undefined) return known as string;
+  ) as string | undefined;
+  if (first !== undefined) return first;
   store.db.run(
     "INSERT OR REPLACE INTO once (queue, key, job, until) VALUES (?, ?, ?, ?)",
     queue,
-    key,
-    entry.id,
+    idempotencyKey,
+    id,
     now + ONCE_MS,
   );
-  return entry.id;
+  return undefined;
 }
 
 /** Parts of at most so many jobs and so much text, each a step. */

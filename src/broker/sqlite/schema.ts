@@ -23,8 +23,6 @@ const PRAGMAS = `
   PRAGMA synchronous = FULL;
   PRAGMA wal_autocheckpoint = 1000;
   PRAGMA journal_size_limit = 67108864;
-  PRAGMA cache_size = -16000;
-  PRAGMA temp_store = MEMORY;
 `;
 
 /**

@@ -1,7 +1,7 @@
 import type { OutcomeRecord, Settlement } from "../broker.ts";
 import { HeldJobs } from "./held.ts";
 import { storeOutcomes } from "./results.ts";
-import { LONE, RETRY, type Store } from "./store.ts";
+import { type DueJob, LONE, RETRY, type Store } from "./store.ts";
 
 /** See `Broker.settle`; in the open transaction. */
 export function settle(
@@ -20,14 +20,17 @@ export function settle(
     settlements.map(({ token }) => token),
   );
   const outcomes: OutcomeRecord[] = [];
+  const retries: DueJob[] = [];
+  const lone: DueJob[] = [];
   let settled = 0;
   let failures = 0;
   for (const item of settlements) {
     if (!held.leave(item.token)) continue;
     settled++;
     if (item.kind === "retry") {
-      const atMs = now + Math.max(0, item.delayMs);
-      store.postpone(queue, item.alone ? LONE : RETRY, atMs, item.message);
+      const { message, delayMs } = item;
+      const atMs = now + Math.max(0, delayMs);
+      (item.alone ? lone : retries).push({ atMs, message });
       continue;
     }
     if (item.kind === "failed") {
@@ -40,6 +43,8 @@ export function settle(
     }
   }
   held.remove();
+  store.postpone(queue, RETRY, retries);
+  store.postpone(queue, LONE, lone);
   if (failures > 0) store.trimFailed(queue);
   storeOutcomes(store, queue, outcomes);
   return settled;

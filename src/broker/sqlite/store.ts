@@ -19,6 +19,13 @@ export interface Counted {
   readonly retry?: number;
 }
 
+/** A job that may run from a moment on. */
+export interface DueJob {
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly message: string;
+}
+
 /** A token in its parts: `<batch>:<seq>`, and a mark unless it was ready. */
 export interface TokenParts {
   readonly batch: number;
@@ -156,6 +163,7 @@ export class Store {
 
   /** Puts jobs at the end of ready. */
   push(queue: number, messages: readonly string[]): void {
+    if (messages.length === 0) return;
     const first = this.numbers(queue, messages.length);
     const json = JSON.stringify(messages);
     if (json.includes("\\u0000")) {
@@ -182,20 +190,28 @@ export class Store {
     this.announce();
   }
 
-  /** Lets a job wait for its time. */
-  postpone(queue: number, kind: number, atMs: number, message: string): void {
-    this.db.run(
-      "INSERT INTO due (queue, kind, at, seq, message) VALUES (?, ?, ?, ?, ?)",
-      queue,
-      kind,
-      Math.round(atMs),
-      this.numbers(queue, 1),
-      stored(message),
+  /** Lets jobs wait for their time. */
+  postpone(queue: number, kind: number, jobs: readonly DueJob[]): void {
+    if (jobs.length === 0) return;
+    const first = this.numbers(queue, jobs.length);
+    jobs.forEach(({ atMs, message }, index) =>
+      this.db.run(
+        "INSERT INTO due (queue, kind, at, seq, message) VALUES (?, ?, ?, ?, ?)",
+        queue,
+        kind,
+        Math.round(atMs),
+        first + index,
+        stored(message),
+      )
     );
-    this.count(queue, kind === SCHEDULED ? { scheduled: 1 } : { retry: 1 });
+    const count = jobs.length;
+    this.count(
+      queue,
+      kind === SCHEDULED ? { scheduled: count } : { retry: count },
+    );
   }
 
-  /** Adds an entry to the failed set, and removes what is too much of it. */
+  /** Adds an entry to the failed set. */
   fail(queue: number, entry: string): void {
     this.db.run(
       "INSERT INTO failed (queue, at, entry) VALUES (?, ?, ?)",
