@@ -72,8 +72,8 @@ function closed(): Error {
 }
 
 async function open(dsn: Dsn): Promise<Broker> {
-  brokerLog.debug("Opening {dsn}", { dsn: hidePassword(printDsn(dsn)) });
   const broker = await openBroker(dsn, { role: "client" });
+  brokerLog.info("Jobs are in {dsn}", { dsn: hidePassword(printDsn(dsn)) });
   logWarnings(broker);
   return broker;
 }

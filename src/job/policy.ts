@@ -25,7 +25,10 @@ export interface JobPolicy {
   delay?: number;
   /** The moment from which it may run; instead of `delay`. */
   at?: Date;
-  /** A second job with this key on its queue within a day is not stored. */
+  /**
+   * `[A-Za-z0-9_.-]{1,100}`. A second job with this key on its queue within a
+   * day is not stored; the call answers with the first one.
+   */
   idempotencyKey?: string;
   /** `false`: do not keep the result. Default `true`. */
   result?: boolean;
