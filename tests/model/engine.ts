@@ -1,14 +1,11 @@
 import type { Amendment } from "./mutations.ts";
-import { openRedis } from "./redis_engine.ts";
 import type { RunReport } from "./run_seed.ts";
-import { openSqlite } from "./sqlite_engine.ts";
 
 export type BrokerName = "redis" | "sqlite";
 
 /** How one seed is run. */
 export interface SeedOptions {
   readonly seed: number;
-  readonly without?: Amendment;
   /** After so many steps the faults end. */
   readonly steps?: number;
   readonly checkEvery?: number;
@@ -22,9 +19,12 @@ export interface Engine extends AsyncDisposable {
 }
 
 /** Starts what the runs of a broker need, and ends it when disposed. */
-export function openEngine(
+export async function openEngine(
   broker: BrokerName,
   without?: Amendment,
 ): Promise<Engine> {
-  return broker === "redis" ? openRedis(without) : openSqlite(without);
+  if (broker === "sqlite") {
+    return await (await import("./sqlite_engine.ts")).openSqlite(without);
+  }
+  return await (await import("./redis_engine.ts")).openRedis(without);
 }

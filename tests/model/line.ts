@@ -117,6 +117,22 @@ export class DirectLine extends Line {
   }
 }
 
+/** Repeats a command while nobody knows whether it ran. */
+export async function untilAnswered(
+  command: () => Promise<unknown>,
+  pause: () => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    try {
+      await command();
+      return;
+    } catch (error) {
+      if (!(error instanceof BrokerUnavailableError)) throw error;
+    }
+    await pause();
+  }
+}
+
 /** Lets all code that can go on do so: none of it waits for a timer. */
 export async function quiet(): Promise<void> {
   for (let turn = 0; turn < 60; turn++) await null;

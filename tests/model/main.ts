@@ -37,7 +37,7 @@ async function test(
   let reportedMs = startedMs;
   const totals = await runMany(
     engine,
-    { first: seed, count: seeds, without, steps },
+    { first: seed, count: seeds, steps },
     (totals) => {
       if (performance.now() - reportedMs < REPORT_EVERY_MS) return;
       reportedMs = performance.now();
@@ -65,7 +65,7 @@ async function explain(
 ): Promise<void> {
   const { error, steps, trace } = await shorten(
     engine,
-    { seed, without },
+    { seed },
     failure,
   );
   const lines = verbose ? trace : trace.slice(-LAST_LINES);

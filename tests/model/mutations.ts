@@ -6,6 +6,9 @@
  */
 import { SCRIPTS } from "../../src/broker/redis/lua.ts";
 import type { ScriptTexts } from "../../src/broker/redis/scripts.ts";
+import { Slot } from "../../src/thread/protocol.ts";
+import type { Flight } from "../../src/worker/flight.ts";
+import type { Holdings } from "../../src/worker/holdings.ts";
 
 /** An amendment that a run can do without. */
 export type Amendment = "F1" | "F2" | "F4" | "F6" | "F7";
@@ -62,6 +65,46 @@ export function tamperWith(
     batches.set(owner, batch);
     args.push(String(batch));
   };
+}
+
+/** Holdings that never notice what a renewal says; part of F2. */
+export function agreeable(holdings: Holdings): Holdings {
+  return {
+    queue: holdings.queue,
+    get held() {
+      return holdings.held;
+    },
+    get unanswered() {
+      return holdings.unanswered;
+    },
+    disagree: () => {},
+    reserve: (request, adopt) => holdings.reserve(request, adopt),
+    settle: (endings) => holdings.settle(endings),
+    release: (flight, indices) => holdings.release(flight, indices),
+    begin: (flight) => holdings.begin(flight),
+  };
+}
+
+/** Hands jobs back as before F4: after a doubt they are ours again. */
+export async function releaseOnce(
+  flight: Flight,
+  blocked: Set<string>,
+  release: (tokens: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const open = flight.tokens.map((_, index) => index).filter((index) =>
+    flight.slot(index) === Slot.waiting && !blocked.has(flight.tokens[index])
+  );
+  if (open.length === 0) return;
+  const tokens = open.map((index) => flight.tokens[index]);
+  for (const token of tokens) blocked.add(token);
+  try {
+    await release(tokens);
+    for (const index of open) {
+      if (flight.takeBackOne(index) && flight.leave(index)) flight.gone(index);
+    }
+  } finally {
+    for (const token of tokens) blocked.delete(token);
+  }
 }
 
 function replaced(text: string, old: string, by: string): string {

@@ -18,8 +18,14 @@ export async function shorten(
     });
     return report.failure;
   };
+  // Longer prefixes do not always fail, so short ones are tried first.
   let shortest = await fails(failure.steps) ?? failure;
   let passes = 0;
+  for (let steps = 1; steps < shortest.steps; steps *= 2) {
+    const found = await fails(steps);
+    if (found === undefined) passes = steps;
+    else shortest = found;
+  }
   while (shortest.steps - passes > 1) {
     const half = Math.floor((passes + shortest.steps) / 2);
     const found = await fails(half);

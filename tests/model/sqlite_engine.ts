@@ -35,12 +35,15 @@ export async function openSqlite(without?: Amendment): Promise<Engine> {
   return {
     lanes: 1,
     run: (options) =>
-      runSeed({ ...options, memory: false }, (ledger) =>
-        new SqliteStore(
-          { brokers, db, clock, without },
-          `m${options.seed}`,
-          ledger,
-        )),
+      runSeed(
+        { ...options, without, memory: false },
+        (ledger) =>
+          new SqliteStore(
+            { brokers, db, clock, without },
+            `m${options.seed}`,
+            ledger,
+          ),
+      ),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }

@@ -3,11 +3,12 @@ import { inject } from "./faults.ts";
 import { type Parcel, planJobs } from "./jobs.ts";
 import { labelOf, Ledger, Violation } from "./ledger.ts";
 import { type Command, DirectLine, Line, quiet, type Stray } from "./line.ts";
-import { ModelWorker, type Surroundings } from "./model_worker.ts";
+import { ModelWorker } from "./model_worker.ts";
 import type { Amendment } from "./mutations.ts";
 import { chooseProfile, type Faults, type Profile } from "./profile.ts";
 import { Random } from "./random.ts";
 import type { Store } from "./store.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** How one run differs from others. */
 export interface RunOptions {

@@ -1,0 +1,23 @@
+import type { Ledger } from "./ledger.ts";
+import type { ModelWorker } from "./model_worker.ts";
+import type { Amendment } from "./mutations.ts";
+import type { Random } from "./random.ts";
+
+/** What a process of the model has around it. */
+export interface Surroundings {
+  readonly random: Random;
+  readonly ledger: Ledger;
+  readonly queue: string;
+  /** Without faults: nothing is done at random that delays the end. */
+  readonly calm: boolean;
+  /** Amendment of the protocol that this run does without. */
+  readonly without?: Amendment;
+  /** True time in milliseconds; clocks differ from it. */
+  nowMs(): number;
+  trace(text: string): void;
+  /** Something happened in a process that must not. */
+  failed(error: unknown): void;
+  /** By the store's account this worker has the job that it starts. */
+  checkStart(worker: string, token: string, message: string): Promise<void>;
+  ended(worker: ModelWorker, how: "died" | "left" | "fenced"): void;
+}
