@@ -3,8 +3,11 @@ import { check, checkEnd, checkLeftovers, isOver } from "./invariants.ts";
 import type { World } from "./world.ts";
 
 const ROUND_MS = 250;
-/** Far more than any job needs: some minutes of true time. */
-const MOST_ROUNDS = 1_600;
+/**
+ * A minute: twice as long as any job waits for its retry, for the lease of a
+ * dead worker, or for a busy one that drains.
+ */
+const ROUNDS_WITHOUT_END = 240;
 /** A mark of the dead is kept for 60 ticks, a lease lapses after 10. */
 const LAST_TICKS = 75;
 /** It takes as many commands as half a run, so not all runs do it. */
@@ -26,11 +29,14 @@ export async function drain(world: World): Promise<void> {
     worker.line.refusing = false;
   }
   while (world.parcels.length > 0) world.produce();
-  for (let round = 0; round < MOST_ROUNDS; round++) {
+  let ends = -1;
+  for (let round = 0, since = 0; round - since < ROUNDS_WITHOUT_END; round++) {
     await oneRound(world);
     if (round % 8 < 7) continue;
     const look = await check(world);
     if (isOver(look) && world.strays.length === 0) break;
+    if (world.ledger.ends !== ends) since = round;
+    ends = world.ledger.ends;
   }
   await checkEnd(world);
   for (const worker of world.living) worker.die("left");

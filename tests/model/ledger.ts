@@ -52,6 +52,7 @@ export interface Intent {
 export class Ledger {
   readonly accounts = new Map<string, Account>();
   readonly #intents = new Map<string, Intent>();
+  #ends = 0;
 
   open(
     account: Pick<
@@ -67,6 +68,11 @@ export class Ledger {
       begun: 0,
       killed: 0,
     });
+  }
+
+  /** How often a job has ended, or has used an attempt. */
+  get ends(): number {
+    return this.#ends;
   }
 
   of(message: string): Account {
@@ -109,6 +115,7 @@ export class Ledger {
           `${intent?.label ?? "nothing that ended"}: the job is lost`,
       );
     }
+    this.#ends++;
     if (intent.end === "done") account.done++;
     if (intent.end === "charged" && account.kind !== "garbage") {
       account.charged++;

@@ -48,7 +48,7 @@ for (const amendment of Object.keys(AMENDMENTS) as Amendment[]) {
 }
 
 Deno.test("a seed fails again in the same way, and in fewer steps", async () => {
-  await using engine = await openEngine("redis", "F2");
+  await using engine = await openEngine("redis", "F4");
   const { failed } = await runMany(engine, { first: 20, count: 1_000 });
   const { seed, failure } = failed!;
   const again = await engine.run({ seed });
