@@ -15,6 +15,17 @@ export async function whoAmIStill(): Promise<string[]> {
   return [before, whoAmI()];
 }
 
+let afterEnd: Promise<string> | undefined;
+
+/** Leaves code behind that asks when this job is over. */
+export function asksTooLate(): void {
+  afterEnd = pause(20).then(whoAmI).catch(String);
+}
+
+export function whatItHeard(): Promise<string> | undefined {
+  return afterEnd;
+}
+
 /** Returns at once, or later: only its value tells. */
 export function whoAmISometimes(later: boolean): string | Promise<string[]> {
   return later ? whoAmIStill() : whoAmI();

@@ -1,4 +1,7 @@
 /** Jobs by how they fail. */
+import { EventEmitter } from "node:events";
+import process from "node:process";
+import { setTimeout as setNodeTimeout } from "node:timers";
 
 class NoRetry extends Error {
   override name = "NoRetry";
@@ -58,6 +61,25 @@ export async function throwingTimer(waitMs: number): Promise<string> {
     throw new Error("thrown by a timer");
   }, 0);
   await new Promise((resolve) => setTimeout(resolve, waitMs));
+  return "looks done";
+}
+
+/** Ways of Node, which packages from npm use. */
+const nodeWays: Record<string, () => void> = {
+  timer: () => void setNodeTimeout(throws, 0),
+  tick: () => process.nextTick(throws),
+  emitter: () => process.nextTick(() => new EventEmitter().emit("error")),
+  microtask: () => queueMicrotask(throws),
+  listener: () => {
+    const target = new EventTarget();
+    target.addEventListener("any", throws);
+    target.dispatchEvent(new Event("any"));
+  },
+};
+
+export async function throwsInWayOf(way: string): Promise<string> {
+  nodeWays[way]();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   return "looks done";
 }
 

@@ -34,26 +34,40 @@ Deno.test("each job finds itself, also after it waited beside others", async () 
 
 Deno.test("a job finds itself also if its function seldom returns a promise", async () => {
   await using thread = await TestThread.start({ concurrency: 3 });
-  const job = "./context.ts#whoAmISometimes";
-  const pattern = [false, true, false, true, true, false];
-  for (
-    const later of [Array(150).fill(false), [
-      ...Array(15).fill(false),
-      ...pattern,
-    ], pattern]
-  ) {
+  // Called often enough, and not among the first of their turn.
+  const quick = Array(120).fill([false, "whoAmI"]);
+  const quiet = Array(120).fill([false, "whoAmISometimes"]);
+  const mixed = [
+    [true, "whoAmISometimes"],
+    [false, "whoAmI"],
+    [true, "whoAmISometimes"],
+    [false, "whoAmISometimes"],
+    [false, "whoAmI"],
+  ];
+  for (const jobs of [quick, quiet, [...quick, ...mixed], mixed]) {
     const ended = await thread.all(thread.dispatch(
-      ...later.map((later, n) => message(job, { id: `p.${n}`, args: [later] })),
+      ...jobs.map(([later, job], n) =>
+        message(`./context.ts#${job}`, { id: `p.${n}`, args: [later] })
+      ),
     ));
     for (const [n, job] of ended.entries()) {
       assert.ok(job.kind === "done", JSON.stringify(job));
       const own = `p.${n} 1`;
       assert.deepEqual(
         JSON.parse(job.outcome!),
-        later[n] ? [own, own] : own,
+        jobs[n][0] ? [own, own] : own,
       );
     }
   }
+});
+
+Deno.test("what a job leaves behind is outside a job once it has ended", async () => {
+  await using thread = await TestThread.start();
+  await thread.call("./context.ts#asksTooLate");
+  assert.match(
+    (await thread.call("./context.ts#whatItHeard"))!,
+    /currentJob\(\) was called outside a job/,
+  );
 });
 
 Deno.test("an abort reaches the signal of its job alone, with the reason", async () => {

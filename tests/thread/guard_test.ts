@@ -108,3 +108,16 @@ Deno.test("a function that is called often shares its context, and is still foun
     [20],
   );
 });
+
+Deno.test("what is thrown in Node's ways ends no thread, and is owned where that can be known", async () => {
+  await using thread = await TestThread.start();
+  for (const way of ["tick", "emitter", "microtask", "listener"]) {
+    await thread.failing("./failing.ts#throwsInWayOf", way);
+  }
+  assert.deepEqual(thread.warnings, []);
+  await thread.call("./failing.ts#throwsInWayOf", "timer");
+  assert.deepEqual(thread.warnings, [
+    "Uncaught, and no job owns it: RangeError: too far",
+  ]);
+  assert.equal((await thread.run(sum)).kind, "done");
+});
