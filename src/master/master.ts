@@ -285,7 +285,10 @@ export class Master {
     exit: WorkerExit,
   ): void {
     place.worker = undefined;
-    if (wasReady) this.#burst.died(place);
+    if (wasReady) {
+      this.#burst.died(place);
+      this.#recover(worker.name);
+    }
     this.#drain.end(worker.name);
     const how = exit.signal ?? `exit code ${exit.code}`;
     if (place.leaving.signal.aborted) {
@@ -301,6 +304,14 @@ export class Master {
           : "Worker {pid} ended before it was ready ({how}).",
         { pid: worker.pid, how },
       );
+    }
+  }
+
+  /** Lets a living worker recover a dead one: its successor must start first. */
+  #recover(dead: string): void {
+    for (const { worker, served, leaving } of this.#places) {
+      if (worker === undefined || !served || leaving.signal.aborted) continue;
+      return worker.order({ order: "recover", worker: dead });
     }
   }
 

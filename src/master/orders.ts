@@ -38,7 +38,9 @@ export type Order =
   /** Hand back everything and end now. */
   | { readonly order: "quit" }
   /** It may drain for a suspect: no other worker of this master does. */
-  | { readonly order: "drain" };
+  | { readonly order: "drain" }
+  /** A worker has died: put back what it held. Its successor does so too. */
+  | { readonly order: "recover"; readonly worker: string };
 
 /** From a worker to the master. */
 export type Report =

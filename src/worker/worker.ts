@@ -2,9 +2,7 @@ import type { Broker, FencedError } from "../broker/broker.ts";
 import { openBroker } from "../broker/open.ts";
 import { brokerLog, jobLog, lifecycleLog } from "../log.ts";
 import type { Order, Report, WorkerConfig } from "../master/orders.ts";
-import { backoffMs } from "../time/backoff.ts";
 import { Notice } from "../time/notice.ts";
-import { sleep } from "../time/sleep.ts";
 import { BurstReport } from "./burst_report.ts";
 import { Departure } from "./departure.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -15,6 +13,7 @@ import { JobLog } from "./job_log.ts";
 import { JobThread } from "./job_thread.ts";
 import { Lease } from "./lease.ts";
 import { Reaper } from "./reaper.ts";
+import { recover } from "./recover.ts";
 import { SuspectPolicy } from "./suspects.ts";
 import { traced } from "./trace.ts";
 
@@ -59,7 +58,9 @@ export class QueueWorker {
     let broker = await openBroker(config.dsn);
     if (config.verbosity >= 3) broker = traced(broker);
     await broker.register(config.queues);
-    await recoverPredecessor(broker, config);
+    if (config.predecessor !== undefined && !config.fast) {
+      await recover(broker, config.queues, config.predecessor);
+    }
     const worker = new QueueWorker(config, broker, report);
     await worker.#open();
     return worker;
@@ -142,10 +143,8 @@ export class QueueWorker {
   }
 
   #heartbeat(): Heartbeat {
-    const suspects = (queue: string, waiting: number) => {
-      this.#suspects.heard(queue, waiting, performance.now());
-      this.#changed.give();
-    };
+    const suspects = (queue: string, waiting: number) =>
+      this.#suspectsWait(queue, waiting);
     const { queues, first, name } = this.#config;
     return new Heartbeat({
       broker: this.#broker,
@@ -160,16 +159,40 @@ export class QueueWorker {
   }
 
   async #obey(orders: AsyncIterable<Order>): Promise<void> {
-    for await (const { order } of orders) {
-      if (order === "stop") void this.#stop();
-      else if (order === "quit") void this.#departure.stop(this.#jobs, 0);
-      else if (order === "drain") {
-        this.#suspects.grant();
-        this.#changed.give();
+    for await (const order of orders) {
+      switch (order.order) {
+        case "stop":
+          void this.#stop();
+          break;
+        case "quit":
+          void this.#departure.stop(this.#jobs, 0);
+          break;
+        case "drain":
+          this.#suspects.grant();
+          this.#changed.give();
+          break;
+        case "recover":
+          void this.#recover(order.worker);
       }
     }
     // The end of stdin: the master is gone.
     void this.#stop();
+  }
+
+  async #recover(dead: string): Promise<void> {
+    const { queues, fast } = this.#config;
+    if (fast) return;
+    const found = await recover(this.#broker, queues, dead, {
+      ending: this.#departure.ending,
+    });
+    for (const [queue, jobs] of found) {
+      if (jobs > 0) this.#suspectsWait(queue, jobs);
+    }
+  }
+
+  #suspectsWait(queue: string, waiting: number): void {
+    this.#suspects.heard(queue, waiting, performance.now());
+    this.#changed.give();
   }
 
   #stop(): Promise<void> {
@@ -234,33 +257,6 @@ export class QueueWorker {
       });
     } catch (error) {
       brokerLog.debug("warnings: {error}", { error });
-    }
-  }
-}
-
-async function recoverPredecessor(
-  broker: Broker,
-  { predecessor, queues, fast }: WorkerConfig,
-): Promise<void> {
-  if (predecessor === undefined || fast) return;
-  for (const queue of queues) {
-    for (let tries = 0;; tries++) {
-      try {
-        const jobs = await broker.recover(predecessor, queue, "replaced");
-        if (jobs > 0) {
-          lifecycleLog.warn(
-            "Recovered {jobs} jobs of queue {queue} that {predecessor} held",
-            { jobs, queue, predecessor },
-          );
-        }
-        break;
-      } catch (error) {
-        brokerLog.warn("Cannot recover queue {queue}, trying on: {error}", {
-          queue,
-          error,
-        });
-        await sleep(backoffMs(tries, { minMs: 50, maxMs: 2_000 }));
-      }
     }
   }
 }

@@ -44,7 +44,8 @@ for (const kind of BOTH) {
     await using site = await Site.open(kind, JOBS);
     const mqk = await site.run("-w", "2");
     const ids = await shortJobs(site, 3_000);
-    const concurrency = 10;
+    // What ran, and what had ended and was not settled yet.
+    const perKill = 60;
     let kills = 0;
     for (const started of [300, 1_200, 2_100]) {
       await eventually(() => assert.ok(site.lines().length >= started), 20_000);
@@ -52,7 +53,7 @@ for (const kind of BOTH) {
       kills++;
     }
     const repeats = await allRan(site, ids);
-    assert.ok(repeats <= kills * concurrency, `${repeats} repeats`);
+    assert.ok(repeats <= kills * perKill, `${repeats} repeats`);
     assert.ok(site.lines().every(({ attempt }) => attempt === 1));
     await nothingFailed(mqk);
   });
