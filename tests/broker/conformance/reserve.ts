@@ -110,6 +110,13 @@ export function reserveCases(test: Test): void {
     }
     await s.counts({ ready: 2, held: 2 });
     assert.deepEqual((await worker.reserve()).messages, ["m2", "m3"]);
+    for (const known of [0, 3, 5]) {
+      await assert.rejects(
+        worker.reserve({ known }),
+        MismatchError,
+        "also when there is nothing to get",
+      );
+    }
   });
 
   test("a worker without a place that believes it holds something is fenced", async (s) => {
