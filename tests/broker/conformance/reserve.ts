@@ -110,6 +110,8 @@ export function reserveCases(test: Test): void {
     }
     await s.counts({ ready: 2, held: 2 });
     assert.deepEqual((await worker.reserve()).messages, ["m2", "m3"]);
+    // A broker with nothing under way may answer from what it reads.
+    await new Promise((resolve) => setTimeout(resolve, 5));
     for (const known of [0, 3, 5]) {
       await assert.rejects(
         worker.reserve({ known }),
