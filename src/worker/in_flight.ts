@@ -224,7 +224,8 @@ export class InFlightJobs {
   async settled(): Promise<void> {
     this.#charge(this.#ttl.overruns());
     await this.flush();
-    while (this.#unanswered()) await sleep(5);
+    // A suspect whose begin is not answered yet would be charged.
+    while (this.#beginning > 0 || this.#unanswered()) await sleep(5);
   }
 
   /** All outcomes that are known are with the broker. */
