@@ -16,7 +16,7 @@ import { SuspectPolicy } from "../../src/worker/suspects.ts";
 import { type Line, untilAnswered } from "./line.ts";
 import { ModelThread, type Place } from "./model_thread.ts";
 import { agreeable, releaseOnce } from "./mutations.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { End, Surroundings } from "./surroundings.ts";
 
 const MOST_IN_FLIGHT = 12;
 const BEAT_MS = 1_000;
@@ -192,7 +192,7 @@ export class ModelWorker {
   }
 
   /** The process is gone, at once. */
-  die(how: "died" | "left" | "fenced"): void {
+  die(how: End): void {
     if (this.isDead) return;
     this.isDead = true;
     this.#around.ended(this, how);
@@ -338,26 +338,20 @@ export class ModelWorker {
   }
 
   #releaseOnce(flight: Flight): void {
-    const { queue } = this.#around;
-    this.#launch(async () => {
-      await releaseOnce(
-        flight,
-        this.#thread.blocked,
-        (tokens) => this.#broker.release(this.name, queue, tokens),
-      );
-      this.#thread.forget(flight);
-    });
+    const release = (tokens: readonly string[]) =>
+      this.#broker.release(this.name, this.#around.queue, tokens);
+    this.#launch(() =>
+      releaseOnce(flight, this.#thread.blocked, release)
+        .then(() => this.#thread.forget(flight))
+    );
   }
 
   #leave(): void {
     const { random } = this.#around;
     // Usually after all was answered; at last in any case.
     if (!this.isIdle && !random.chance(0.1)) return;
-    this.#around.trace(`${this.name} leaves`);
-    this.die("left");
+    this.die(this.isIdle ? "left" : "left early");
   }
-
-  // The heartbeat
 
   #mayBeat(): boolean {
     return !this.#isBeating && this.#around.nowMs() >= this.#nextBeatMs;
@@ -383,8 +377,6 @@ export class ModelWorker {
       await this.#broker.recover(worker, queue, "lapsed");
     }
   }
-
-  // Common
 
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#pauses.push(resolve));

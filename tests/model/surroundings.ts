@@ -3,6 +3,9 @@ import type { ModelWorker } from "./model_worker.ts";
 import type { Amendment } from "./mutations.ts";
 import type { Random } from "./random.ts";
 
+/** How a process ended; early: before all was answered. */
+export type End = "died" | "left" | "left early" | "fenced";
+
 /** What a process of the model has around it. */
 export interface Surroundings {
   readonly random: Random;
@@ -19,5 +22,5 @@ export interface Surroundings {
   failed(error: unknown): void;
   /** By the store's account this worker has the job that it starts. */
   checkStart(worker: string, token: string, message: string): Promise<void>;
-  ended(worker: ModelWorker, how: "died" | "left" | "fenced"): void;
+  ended(worker: ModelWorker, how: End): void;
 }

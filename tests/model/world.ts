@@ -8,7 +8,7 @@ import type { Amendment } from "./mutations.ts";
 import { chooseProfile, type Faults, type Profile } from "./profile.ts";
 import { Random } from "./random.ts";
 import type { Store } from "./store.ts";
-import type { Surroundings } from "./surroundings.ts";
+import type { End, Surroundings } from "./surroundings.ts";
 
 /** How one run differs from others. */
 export interface RunOptions {
@@ -45,7 +45,8 @@ export class World {
   highestOffsetMs = STARTED_AT_MS;
   memoryIsFull = false;
   lastJumpMs = -Infinity;
-  fenced = 0;
+  /** Workers that neither poison nor an order in peace has ended. */
+  endedOtherwise = 0;
   step = 0;
   readonly producer: Line;
   readonly #producing: Broker;
@@ -93,7 +94,7 @@ export class World {
 
   /** No worker died of anything else, and none was taken for dead. */
   get onlyPoisonKilled(): boolean {
-    return this.profile.onlyPoison && this.fenced === 0;
+    return this.profile.onlyPoison && this.endedOtherwise === 0;
   }
 
   get seed(): number {
@@ -294,9 +295,9 @@ export class World {
     );
   }
 
-  #ended(worker: ModelWorker, how: "died" | "left" | "fenced"): void {
+  #ended(worker: ModelWorker, how: End): void {
     this.note(`${worker.name} has ${how}`);
-    if (how === "fenced") this.fenced++;
+    if (how === "fenced" || how === "left early") this.endedOtherwise++;
     this.scatter(worker.line.abandon());
     this.scatter(worker.waits.abandon());
     // Nobody may come in its place; then it lapses.
