@@ -4,6 +4,7 @@ import { DEFAULT_RETRIES, DEFAULT_TTL_SECONDS } from "../src/job/policy.ts";
 import type { Case, Check, Figure, Measurement, Sample } from "./case.ts";
 import {
   countedIn,
+  cpuSecondsOf,
   JOBS,
   jobsLeft,
   MqkRun,
@@ -113,16 +114,25 @@ export async function watchDrain(
   // A look at many queues costs Redis more.
   const everyMs = Math.max(4, queues.length / 4);
   let firstAt = performance.now();
-  let cpuBefore: number | undefined;
+  // From the first settled job on: the workers, and what they have used.
+  let pids: number[] | undefined;
+  let cpuBefore = 0;
+  let cpuNow = 0;
   for (;;) {
     const left = await jobsLeft(site, queues);
     const now = performance.now();
     if (left >= count) firstAt = now;
-    else cpuBefore ??= run.workerCpuSeconds();
+    else {
+      const used = (pids ??= run.workerPids)
+        .reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+      if (cpuBefore === 0) cpuBefore = used;
+      // A worker that has ended already says nothing any more.
+      if (used > cpuNow) cpuNow = used;
+    }
     if (left <= until) {
       return {
         seconds: (now - firstAt) / 1000,
-        cpuSeconds: run.workerCpuSeconds() - (cpuBefore ?? 0),
+        cpuSeconds: cpuNow - cpuBefore,
         drained: count - left,
       };
     }

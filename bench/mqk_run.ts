@@ -67,11 +67,6 @@ export class MqkRun implements AsyncDisposable, Killable {
       .filter((line) => line.trim() !== "").map(Number);
   }
 
-  /** CPU that its workers have used so far; not a number where Linux is not. */
-  workerCpuSeconds(): number {
-    return this.workerPids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
-  }
-
   /** Waits for its end, and answers after how many seconds that was. */
   async end(): Promise<number> {
     const { code } = await this.#child.status;
@@ -107,7 +102,8 @@ export class MqkRun implements AsyncDisposable, Killable {
 
 const TICKS_A_SECOND = 100;
 
-function cpuSecondsOf(pid: number): number {
+/** CPU that a process has used so far; not a number if it is gone. */
+export function cpuSecondsOf(pid: number): number {
   try {
     const fields = Deno.readTextFileSync(`/proc/${pid}/stat`)
       .split(") ")[1].split(" ");

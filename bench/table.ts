@@ -68,8 +68,9 @@ function cellOf(
   const values = samples.map((sample) => sample.values[key])
     .filter((value) => value !== undefined);
   if (values.length === 0) return { kind: "missing", reason: missing };
-  if (!values.every(Number.isFinite)) {
-    return { kind: "refused", reason: `${key} is not a number` };
+  const wrong = values.find((value) => !(value > 0 && Number.isFinite(value)));
+  if (wrong !== undefined) {
+    return { kind: "refused", reason: `${key} can't be ${wrong}` };
   }
   return { kind: "figure", median: median(values), spread: spread(values) };
 }
