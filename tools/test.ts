@@ -70,7 +70,14 @@ async function hasRedisServer(): Promise<boolean> {
 /** Runs `deno test`, passes its output on and answers with the end of it. */
 async function test(args: readonly string[]): Promise<[number, string]> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", "--unstable-worker-options", ...args],
+    args: [
+      "test",
+      "--allow-all",
+      "--unstable-worker-options",
+      // Tests import from servers of their own; that is not to be kept.
+      "--no-lock",
+      ...args,
+    ],
     cwd: ROOT,
     env: Deno.stdout.isTerminal() && !Deno.noColor ? { FORCE_COLOR: "1" } : {},
     stdin: "null",

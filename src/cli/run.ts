@@ -189,7 +189,8 @@ function workerCommand(root: string): WorkerCommand {
       "--quiet",
       "--allow-all",
       "--unstable-worker-options",
-      ...(config === undefined ? [] : ["--config", config]),
+      // Without a project the lock file would be this program's own.
+      ...(config === undefined ? ["--no-lock"] : ["--config", config]),
       new URL("../../cli.ts", import.meta.url).href,
       "work",
     ],
