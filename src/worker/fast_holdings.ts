@@ -9,8 +9,8 @@ import type { Ending, Holdings } from "./holdings.ts";
 export class FastHoldings implements Holdings {
   readonly queue: string;
   readonly held = 0;
-  readonly unanswered = false;
   readonly #broker: Broker;
+  #unanswered = 0;
 
   /** Over one queue of a broker. */
   constructor(broker: Broker, queue: string) {
@@ -18,11 +18,17 @@ export class FastHoldings implements Holdings {
     this.queue = queue;
   }
 
+  get unanswered(): boolean {
+    return this.#unanswered > 0;
+  }
+
   async reserve(
     { limit, bytes }: { limit: number; bytes: number },
     adopt: (batch: Batch) => Flight,
   ): Promise<{ flight?: Flight; suspects: number }> {
-    const messages = await this.#broker.take(this.queue, limit, bytes);
+    const messages = await this.#answer(
+      this.#broker.take(this.queue, limit, bytes),
+    );
     if (messages.length === 0) return { suspects: 0 };
     const tokens = messages.map((_, index) => String(index));
     return {
@@ -42,7 +48,9 @@ export class FastHoldings implements Holdings {
         outcomes.push({ id: settlement.id, outcome: settlement.outcome });
       }
     }
-    if (outcomes.length > 0) await this.#broker.record(this.queue, outcomes);
+    if (outcomes.length > 0) {
+      await this.#answer(this.#broker.record(this.queue, outcomes));
+    }
     if (again.length > 0) await this.#enqueue(again);
   }
 
@@ -65,8 +73,18 @@ export class FastHoldings implements Holdings {
     jobs: readonly { message: string; delayMs?: number }[],
   ): Promise<void> {
     if (jobs.length === 0) return;
-    await this.#broker.enqueue(
+    await this.#answer(this.#broker.enqueue(
       jobs.map((job) => ({ id: "fast.0", queue: this.queue, ...job })),
-    );
+    ));
+  }
+
+  /** Counts a command until it is answered: a process that ends awaits it. */
+  async #answer<T>(command: Promise<T>): Promise<T> {
+    this.#unanswered++;
+    try {
+      return await command;
+    } finally {
+      this.#unanswered--;
+    }
   }
 }

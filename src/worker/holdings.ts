@@ -64,6 +64,7 @@ export class LeasedHoldings implements Holdings {
   readonly #flights = new Set<Flight>();
   readonly #answered = new Notice();
   #doubt = false;
+  #reserving = 0;
   #repeating = 0;
   #complainedAtMs = -Infinity;
 
@@ -93,7 +94,7 @@ export class LeasedHoldings implements Holdings {
 
   get unanswered(): boolean {
     for (const flight of this.#flights) if (flight.leaving > 0) return true;
-    return this.#repeating > 0;
+    return this.#reserving + this.#repeating > 0;
   }
 
   async reserve(
@@ -105,6 +106,7 @@ export class LeasedHoldings implements Holdings {
     for (const flight of this.#flights) {
       known += flight.unsettled - flight.leaving;
     }
+    this.#reserving++;
     try {
       const batch = await this.#broker.reserve(this.#worker, this.queue, {
         ...request,
@@ -120,6 +122,8 @@ export class LeasedHoldings implements Holdings {
         error instanceof MismatchError
       ) this.#doubt = true;
       throw error;
+    } finally {
+      this.#reserving--;
     }
   }
 

@@ -62,6 +62,7 @@ for await (
     }
     say(`${order.order} ${Deno.pid}\n`);
     const deaf = config!.modules[0] === "deaf";
+    if (order.order === "recover") continue;
     if (order.order === "drain") {
       setTimeout(() => report({ report: "idle", waiting: 0 }), 100);
     } else if (!deaf) Deno.exit(0);
