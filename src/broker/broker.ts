@@ -100,6 +100,11 @@ export type Settlement =
     readonly delayMs: number;
     /** It was charged for a crash: it comes back as a suspect. */
     readonly alone?: boolean;
+    /**
+     * If this very message was first put back so long ago, it goes to the
+     * failed set as `entry` instead.
+     */
+    readonly giveUp?: { readonly afterMs: number; readonly entry: string };
   }
   | {
     readonly kind: "failed";

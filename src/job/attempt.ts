@@ -65,7 +65,7 @@ export function failAttempt(
 export function failUndecodable(
   text: string,
   error: ErrorData,
-): FailedAttempt {
+): Extract<FailedAttempt, { kind: "failed" }> {
   const uid = crypto.randomUUID();
   return {
     kind: "failed",

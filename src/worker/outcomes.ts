@@ -8,6 +8,13 @@ import type { JobLog } from "./job_log.ts";
 
 /** A message of an unknown version waits so long for a worker that knows it. */
 const POSTPONE_MS = 30_000;
+/** After so long it goes to the failed set. */
+const GIVE_UP_AFTER_MS = 86_400_000;
+
+const UNKNOWN_VERSION: ErrorData = {
+  name: "UnknownVersionError",
+  message: "for a day no worker knew the version of this message",
+};
 
 const WORKER_DIED: ErrorData = {
   name: "WorkerDiedError",
@@ -44,6 +51,13 @@ export function settlementOf(
         token,
         message: flight.messages[ended.index],
         delayMs: POSTPONE_MS,
+        giveUp: {
+          afterMs: GIVE_UP_AFTER_MS,
+          entry: failUndecodable(
+            flight.messages[ended.index],
+            UNKNOWN_VERSION,
+          ).entry,
+        },
       };
     case "released":
       return undefined;

@@ -32,6 +32,8 @@ export class QueueKeys {
   readonly workers: string;
   /** Sorted set: result bucket and its last write. */
   readonly buckets: string;
+  /** Sorted set: digest of a message that nobody can read yet, since when. */
+  readonly putBack: string;
   /** Hash: schema version, tick, batch number, counters. */
   readonly meta: string;
   readonly #prefix: string;
@@ -48,6 +50,7 @@ export class QueueKeys {
     this.failed = prefix + "failed";
     this.workers = prefix + "workers";
     this.buckets = prefix + "buckets";
+    this.putBack = prefix + "put_back";
     this.meta = prefix + "meta";
   }
 
@@ -100,7 +103,7 @@ export function splitId(id: string): IdParts {
 
 const TYPES: readonly (readonly [RegExp, string])[] = [
   [/:(ready|inbox|suspect|crashed)$/, "list"],
-  [/:(scheduled|retry|lone|failed|workers|buckets)$/, "zset"],
+  [/:(scheduled|retry|lone|failed|workers|buckets|put_back)$/, "zset"],
   [/:(meta|held:.*|results:.*)$|^mqk:worker:/, "hash"],
   [/:once:/, "string"],
   [/^mqk:queues$/, "set"],

@@ -1,11 +1,13 @@
 -- Ends reserved jobs, or, without a worker, stores outcomes of fast mode.
--- KEYS: meta, workers, held, retry, lone, failed, buckets, result buckets...
+-- KEYS: meta, workers, held, retry, lone, failed, buckets, put back, result
+--       buckets...
 -- ARGV: worker or '', failed set: most entries, its age in ms, then lists that
 --       begin with their number:
 --       tokens: those without outcome, then bucket by bucket, then others;
 --         before them, how many have no outcome
 --       buckets: name, n, n times (field, outcome)
---       retries: place of its token, 4 or 5 (its key), delay in ms, message
+--       retries: place of its token, 4 or 5 (its key), delay in ms, message,
+--         0 or: if it was first put back so many ms ago, it has failed, entry
 --       failed: place of its token, entry
 --       events: channel, text
 -- Returns: jobs that were held, results stored in all, their bytes
@@ -22,8 +24,8 @@ end
 
 -- What was stored can't be taken back, so every type is looked at before.
 redis.call('HLEN', held)
-for i = 4, 7 do redis.call('ZCARD', KEYS[i]) end
-for i = 8, #KEYS do redis.call('HLEN', KEYS[i]) end
+for i = 4, 8 do redis.call('ZCARD', KEYS[i]) end
+for i = 9, #KEYS do redis.call('HLEN', KEYS[i]) end
 
 local plain, count = tonumber(ARGV[4]), tonumber(ARGV[5])
 local first = 6
@@ -49,7 +51,7 @@ local now = now_ms()
 local stored, bytes, token = 0, 0, plain
 for b = 1, number() do
   local bucket, n = ARGV[at], tonumber(ARGV[at + 1])
-  local key = KEYS[7 + b]
+  local key = KEYS[8 + b]
   at = at + 2
   local size, new = 0, 0
   if missing == 0 then
@@ -78,11 +80,30 @@ end
 if stored > 0 then redis.call('HINCRBY', meta, 'results', stored) end
 if bytes > 0 then redis.call('HINCRBY', meta, 'bytes', bytes) end
 
+-- Whether a message was put back again and again for so long.
+local function is_given_up(message, after_ms)
+  if after_ms == 0 then return false end
+  local put_back, digest = KEYS[8], redis.sha1hex(message)
+  local since = tonumber(redis.call('ZSCORE', put_back, digest) or nil)
+  if since and now - since >= after_ms then
+    redis.call('ZREM', put_back, digest)
+    return true
+  end
+  if not since then redis.call('ZADD', put_back, now, digest) end
+  redis.call('ZREMRANGEBYSCORE', put_back, '-inf', now - 2 * after_ms)
+  redis.call('PEXPIRE', put_back, 2 * after_ms)
+  return false
+end
+
 for _ = 1, number() do
   if not gone[tonumber(ARGV[at])] then
-    redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], now + tonumber(ARGV[at + 2]), ARGV[at + 3])
+    if is_given_up(ARGV[at + 3], tonumber(ARGV[at + 4])) then
+      redis.call('ZADD', failed, now, ARGV[at + 5])
+    else
+      redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], now + tonumber(ARGV[at + 2]), ARGV[at + 3])
+    end
   end
-  at = at + 4
+  at = at + 6
 end
 
 local failures = number()

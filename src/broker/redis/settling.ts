@@ -101,10 +101,13 @@ function appendMoves(
     if (item.kind === "failed") failures.push(place, item.entry);
     else {
       const delayMs = String(Math.max(0, Math.round(item.delayMs)));
-      retries.push(place, item.alone ? "5" : "4", delayMs, item.message);
+      const { alone, message, giveUp } = item;
+      const afterMs = String(giveUp?.afterMs ?? 0);
+      const entry = giveUp?.entry ?? "";
+      retries.push(place, alone ? "5" : "4", delayMs, message, afterMs, entry);
     }
   }
-  args.push(String(retries.length / 4));
+  args.push(String(retries.length / 6));
   append(args, retries);
   args.push(String(failures.length / 2));
   append(args, failures);
@@ -123,6 +126,7 @@ function settleKeys(
     keys.lone,
     keys.failed,
     keys.buckets,
+    keys.putBack,
     ...outcomes.keys(),
   ];
 }

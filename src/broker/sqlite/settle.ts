@@ -28,7 +28,15 @@ export function settle(
     if (!held.leave(item.token)) continue;
     settled++;
     if (item.kind === "retry") {
-      const { message, delayMs } = item;
+      const { message, delayMs, giveUp } = item;
+      if (
+        giveUp !== undefined &&
+        store.wasPutBack(queue, message, giveUp.afterMs)
+      ) {
+        store.fail(queue, giveUp.entry);
+        failures++;
+        continue;
+      }
       const atMs = now + Math.max(0, delayMs);
       (item.alone ? lone : retries).push({ atMs, message });
       continue;

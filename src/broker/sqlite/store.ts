@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { FencedError } from "../broker.ts";
 import type { Limits } from "../redis/limits.ts";
 import { type Database, stored } from "./database.ts";
@@ -219,6 +220,25 @@ export class Store {
       this.now(),
       stored(entry),
     );
+  }
+
+  /**
+   * Notes that a message is put back because nobody can read it yet; whether
+   * that was first done so long ago.
+   */
+  wasPutBack(queue: number, message: string, afterMs: number): boolean {
+    // No idempotency key has a colon.
+    const key = `put back:${hash("sha1", message)}`;
+    const now = this.now();
+    const since = this.db.value(
+      `INSERT INTO once (queue, key, job, until) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET until = excluded.until RETURNING job`,
+      queue,
+      key,
+      String(now),
+      now + 2 * afterMs,
+    );
+    return now - Number(since) >= afterMs;
   }
 
   /** Removes the oldest entries of the failed set above its limits. */

@@ -172,6 +172,37 @@ export function settleCases(test: Test): void {
     assert.deepEqual(await s.drain(), ["again"]);
   });
 
+  test("a message that is put back again and again fails after its time, others go on", async (s) => {
+    const worker = s.worker();
+    const putBack = async (message: string) => {
+      const { tokens, messages } = await worker.reserve();
+      assert.deepEqual(messages, [message]);
+      await worker.settle({
+        kind: "retry",
+        token: tokens[0],
+        message,
+        delayMs: 1000,
+        giveUp: { afterMs: 2500, entry: `gave up: ${message}` },
+      });
+    };
+    await s.push("later");
+    await putBack("later");
+    for (let seconds = 1; seconds <= 2; seconds++) {
+      await s.pass(1000);
+      await putBack("later");
+    }
+    await s.counts({ retry: 1 });
+    await s.pass(1000);
+    await putBack("later");
+    await s.counts({ failed: 1 });
+    assert.deepEqual((await s.failed()).map(({ entry }) => entry), [
+      "gave up: later",
+    ]);
+    await s.push("other");
+    await putBack("other");
+    await s.counts({ retry: 1, failed: 1 });
+  });
+
   test("a job charged for a crash comes back as a suspect", async (s) => {
     await s.leave({ crashed: ["a"] });
     const worker = s.worker();
