@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, Option } from "npm:commander@15.1.0";
 import { type Dsn, printDsn } from "../broker/dsn.ts";
+import { ArgumentError } from "../errors.ts";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
 import { Master } from "../master/master.ts";
 import { PidFile } from "../master/pid_file.ts";
@@ -115,6 +116,7 @@ export function runCommand(setExitCode: SetExitCode): Command {
 
 async function run(modules: string[], options: RunOptions): Promise<number> {
   const root = chosenRoot(options.root);
+  checkModules(modules, root);
   const dsn = chosenDsn(options.redisDsn, root);
   const verbosity = options.quiet || options.quite
     ? -1
@@ -159,6 +161,23 @@ async function run(modules: string[], options: RunOptions): Promise<number> {
   await lines.flush();
   if (end.line !== undefined) printError(end.line);
   return end.exitCode;
+}
+
+/**
+ * Whether the named files are there: workers look again at each call, since a
+ * deploy may replace them, so a misspelt one would only fail its jobs.
+ *
+ * @throws {ArgumentError} If one is not.
+ */
+function checkModules(modules: readonly string[], root: string): void {
+  for (const module of modules) {
+    if (/^[a-z][a-z0-9+.-]+:/i.test(module)) continue;
+    if (!existsSync(resolve(root, module))) {
+      throw new ArgumentError(
+        `Cannot serve module ${module}: there is no such file below ${root}`,
+      );
+    }
+  }
 }
 
 function act(master: Master, action: SignalAction): void {

@@ -22,6 +22,7 @@ const USAGE: readonly (readonly [string, RegExp])[] = [
   ["run -w -1", /-w, --workers.*'-1' is invalid.*whole number/],
   ["run -w many", /'many' is invalid.*whole number from 1/],
   ["run -w 0", /'0' is invalid/],
+  ["run nobody.ts", /module nobody\.ts: there is no such file below/],
   ["run --concurrency 0", /'0' is invalid/],
   ["run --queue a}b", /queue name "a}b".*\[A-Za-z0-9_.-\]/],
   ["run --root /no/such/folder", /root \/no\/such\/folder: no such folder/],
