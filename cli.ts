@@ -3,6 +3,14 @@
  *
  * @module
  */
-import { runProgram } from "./src/cli/program.ts";
 
-if (import.meta.main) Deno.exit(await runProgram(Deno.args));
+if (import.meta.main) {
+  // A worker needs nothing of the command line, and there may be many.
+  if (Deno.args[0] === "work") {
+    const { work } = await import("./src/cli/work.ts");
+    await work();
+  } else {
+    const { runProgram } = await import("./src/cli/program.ts");
+    Deno.exit(await runProgram(Deno.args));
+  }
+}

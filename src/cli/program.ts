@@ -25,10 +25,6 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   try {
     const mqk = program((code) => exitCode = code);
-    if (args[0] === "work") {
-      const { workCommand } = await import("./work.ts");
-      mqk.addCommand(workCommand(), { hidden: true });
-    }
     await mqk.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {

@@ -131,7 +131,7 @@ async function run(modules: string[], options: RunOptions): Promise<number> {
   const master = new Master({
     command: workerCommand(root),
     workers: options.workers,
-    startTogether: 2 * navigator.hardwareConcurrency,
+    startTogether: navigator.hardwareConcurrency,
     config: {
       dsn: printDsn(dsn),
       queues: options.queue ?? [DEFAULT_QUEUE],

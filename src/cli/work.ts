@@ -1,4 +1,3 @@
-import { Command } from "npm:commander@15.1.0";
 import { hidePassword } from "../hide_password.ts";
 import { ArgumentError } from "../errors.ts";
 import {
@@ -11,12 +10,8 @@ import { QueueWorker } from "../worker/worker.ts";
 import { startLogging } from "./log.ts";
 import { StderrLines } from "./stderr.ts";
 
-/** `mqk work`, hidden: the worker process that a master spawns. */
-export function workCommand(): Command {
-  return new Command("work").action(work);
-}
-
-async function work(): Promise<void> {
+/** `mqk work`: the worker process that a master spawns; no user calls it. */
+export async function work(): Promise<void> {
   const orders = readOrders();
   const first = (await orders.next()).value;
   if (first?.order !== "start") return;

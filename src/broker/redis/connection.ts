@@ -46,7 +46,7 @@ export interface ConnectionOptions {
   readonly onLost?: () => void;
 }
 
-const WATCH_EVERY_MS = 250;
+const WATCH_EVERY_MS = 500;
 
 /** A connection to one server. */
 export class ServerConnection implements Connection {
