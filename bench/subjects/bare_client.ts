@@ -7,7 +7,7 @@
 import { createClient } from "npm:@redis/client@6.3.1";
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../../src/broker/broker.ts";
 import { QueueKeys } from "../../src/broker/redis/keys.ts";
-import { LIMITS } from "../../src/broker/redis/limits.ts";
+import { LIMITS } from "../../src/broker/limits.ts";
 import { Scripts } from "../../src/broker/redis/scripts.ts";
 import { settleCalls } from "../../src/broker/redis/settling.ts";
 import { encodeMessage } from "../../src/job/message.ts";

@@ -24,7 +24,7 @@ import { enqueue } from "./enqueue.ts";
 import { NotSentError, toBrokerError } from "./errors.ts";
 import { Introductions } from "./introductions.ts";
 import { QueueKeys, QUEUES_KEY, workerKey } from "./keys.ts";
-import { LIMITS, type Limits } from "./limits.ts";
+import { LIMITS, type Limits } from "../limits.ts";
 import { reconcile } from "./reconcile.ts";
 import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
 import {

@@ -6,7 +6,7 @@
 import { backoffMs } from "../../time/backoff.ts";
 import type { Connection, ServerConnection } from "./connection.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../limits.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
 
 /** Reads outcomes, `null` where there is none. */

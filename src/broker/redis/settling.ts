@@ -11,7 +11,7 @@ import {
   type Settlement,
 } from "../broker.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../limits.ts";
 
 /** One call of `settle.lua`. */
 export interface SettleCall {

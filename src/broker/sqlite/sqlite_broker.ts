@@ -12,7 +12,7 @@ import type {
 } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
-import { LIMITS, type Limits } from "../redis/limits.ts";
+import { LIMITS, type Limits } from "../limits.ts";
 import { countJobs } from "./counts.ts";
 import type { Database } from "./database.ts";
 import { enqueue } from "./enqueue.ts";

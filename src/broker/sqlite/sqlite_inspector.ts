@@ -1,6 +1,6 @@
 import type { Dsn } from "../dsn.ts";
 import type { FailedRecord, Inspector } from "../inspector.ts";
-import { LIMITS } from "../redis/limits.ts";
+import { LIMITS } from "../limits.ts";
 import { textOf } from "./database.ts";
 import { forgetOutcome } from "./results.ts";
 import { openDatabase } from "./schema.ts";

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { FencedError } from "../broker.ts";
-import type { Limits } from "../redis/limits.ts";
+import type { Limits } from "../limits.ts";
 import { type Database, stored } from "./database.ts";
 
 /** States of a waiting job. */

@@ -1,4 +1,4 @@
-import { MAX_MESSAGE_BYTES } from "../../job/message.ts";
+import { MAX_MESSAGE_BYTES } from "../job/message.ts";
 
 /** How much is kept in one queue before the oldest is removed. */
 export interface Limits {
