@@ -2,7 +2,7 @@ import { Command } from "npm:commander@15.1.0";
 import { type Dsn, printDsn } from "../broker/dsn.ts";
 import type { Client } from "../client/client.ts";
 import type { Job } from "../client/job.ts";
-import { JobFailedError, ResultTimeoutError } from "../errors.ts";
+import { JobFailedError } from "../errors.ts";
 import type { JobSpec } from "../job/policy.ts";
 import { parseReference } from "../job/reference.ts";
 import { parseArgument } from "./argument.ts";
@@ -32,8 +32,6 @@ Examples:
 const BATCH_JOBS = 1000;
 /** Fewer jobs than this are sent before a bar could be read. */
 const BAR_FROM_JOBS = 10_000;
-/** How long one wait for a result lasts; the next one follows at once. */
-const WAIT_SECONDS = 3600;
 
 interface InvokeOptions {
   readonly invokes?: number;
@@ -148,7 +146,7 @@ async function sendMany(
 /** Waits without limit and prints a line; `false` if there is no result. */
 async function printResult(job: Job): Promise<boolean> {
   try {
-    const value = await resultWithoutLimit(job);
+    const value = await job.result({ timeout: Infinity });
     console.log(value === undefined ? "" : JSON.stringify(value));
     return true;
   } catch (error) {
@@ -159,16 +157,6 @@ async function printResult(job: Job): Promise<boolean> {
         : `Job ${job.id}: ${error.message}`,
     );
     return false;
-  }
-}
-
-async function resultWithoutLimit(job: Job): Promise<unknown> {
-  while (true) {
-    try {
-      return await job.result({ timeout: WAIT_SECONDS });
-    } catch (error) {
-      if (!(error instanceof ResultTimeoutError)) throw error;
-    }
   }
 }
 
