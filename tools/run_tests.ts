@@ -1,13 +1,16 @@
 /**
- * `deno task test`: gets `redis-server` where it can, runs all tests, and ends
- * with the line `N passed, N failed`. Arguments go to `deno test`:
- * `deno task test tests/job`, `deno task test --filter ttl`.
+ * `deno task test`: gets `redis-server` where it can, runs all tests but the
+ * long ones, and ends with the line `N passed, N failed`. `deno task test:long`
+ * runs the long ones. Other arguments go to `deno test`: `deno task test
+ * tests/job`, `deno task test --filter ttl`.
  *
  * @module
  */
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname!, "..");
+/** Tests that take more than about 30 s each. */
+const LONG_TESTS = "tests/guarantees/long";
 /** The summary stands in the last lines; more is not kept. */
 const TAIL_CHARACTERS = 4096;
 
@@ -116,6 +119,10 @@ if (!await hasRedisServer()) {
   );
   Deno.exit(1);
 }
-const [exitCode, output] = await test(Deno.args);
+const long = Deno.args.includes("--long");
+const args = Deno.args.filter((argument) => argument !== "--long");
+const [exitCode, output] = await test(
+  long ? [LONG_TESTS, ...args] : [`--ignore=${LONG_TESTS}`, ...args],
+);
 console.log(closingLine(output, exitCode));
 Deno.exit(exitCode);
