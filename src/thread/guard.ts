@@ -1,4 +1,6 @@
+import * as nodeModule from "node:module";
 import process from "node:process";
+import timers from "node:timers";
 
 /** Who owns the code that runs, and what to do about what escapes it. */
 export interface GuardParts<Job> {
@@ -28,6 +30,7 @@ export function installGuard<Job>(parts: GuardParts<Job>): void {
   refuse(process, "chdir", "process.chdir", MOVES);
   leaveStandardInput();
   guardTimers(parts);
+  guardNamedImports();
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     parts.uncaught(event.reason);
@@ -90,13 +93,69 @@ function guardTimers<Job>({ current, uncaught }: GuardParts<Job>): void {
     };
     return Reflect.apply(set, self, [guarded, ...rest]);
   };
-  for (const name of ["setTimeout", "setInterval", "setImmediate"]) {
+  for (const name of TIMERS) {
     const set = (globalThis as Record<string, unknown>)[name];
     if (typeof set !== "function") continue;
-    Object.defineProperty(globalThis, name, {
-      value: new Proxy(set as Callback, { apply }),
-      writable: true,
-      configurable: true,
-    });
+    const value = new Proxy(set as Callback, { apply });
+    for (const owner of [globalThis, timers]) {
+      Object.defineProperty(owner, name, {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    }
   }
 }
+
+const TIMERS = ["setTimeout", "setInterval", "setImmediate"];
+/** What is guarded of Node's modules, by the names of their exports. */
+const GUARDED_EXPORTS: Readonly<Record<string, readonly string[]>> = {
+  process: ["abort", "chdir", "exit"],
+  timers: TIMERS,
+};
+
+/** With what Deno has but does not declare. */
+type Hooks = {
+  registerHooks?(hooks: {
+    resolve(
+      specifier: string,
+      context: { parentURL?: string; conditions: string[] },
+      next: (specifier: string, context: unknown) => unknown,
+    ): unknown;
+    load(
+      url: string,
+      context: unknown,
+      next: (url: string, context: unknown) => unknown,
+    ): unknown;
+  }): unknown;
+};
+
+/**
+ * `import { chdir } from "node:process"` does not look at the object that is
+ * guarded, as `require` does. So job modules import one that looks there.
+ */
+function guardNamedImports(): void {
+  (nodeModule as Hooks).registerHooks?.({
+    resolve(specifier, context, next) {
+      const name = specifier.replace(/^node:/, "");
+      const guarded = Object.hasOwn(GUARDED_EXPORTS, name) &&
+        context.conditions.includes("import") &&
+        !context.parentURL?.startsWith(GUARD_SCHEME);
+      return guarded
+        ? { url: GUARD_SCHEME + name, format: "module", shortCircuit: true }
+        : next(specifier, context);
+    },
+    load(url, context, next) {
+      if (!url.startsWith(GUARD_SCHEME)) return next(url, context);
+      const name = url.slice(GUARD_SCHEME.length);
+      const source = `import guarded from "node:${name}";
+        export * from "node:${name}";
+        export default guarded;
+        export const { ${GUARDED_EXPORTS[name].join(", ")} } = guarded;`;
+      return { format: "module", source, shortCircuit: true };
+    },
+  });
+}
+
+const GUARD_SCHEME = "mqk-guard:";

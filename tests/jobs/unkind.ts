@@ -1,5 +1,6 @@
 /** Jobs that do what would hurt their neighbours. */
-import process, { exit } from "node:process";
+import { createRequire } from "node:module";
+import process, { chdir as nodeChdir, exit } from "node:process";
 
 export function denoExit(): void {
   Deno.exit(3);
@@ -19,6 +20,14 @@ export function close(): void {
 
 export function chdir(): void {
   Deno.chdir("/");
+}
+
+export function importedChdir(): void {
+  nodeChdir("/");
+}
+
+export function requiredChdir(): void {
+  createRequire(import.meta.url)("node:process").chdir("/");
 }
 
 export function readsStandardInput(): boolean {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../harness/eventually.ts";
-import { message, TestThread } from "./test_thread.ts";
+import { JOBS, message, TestThread } from "./test_thread.ts";
 
 const sum = message("mqk:calculator#sum", { args: [1, 2] });
 
@@ -12,12 +12,22 @@ Deno.test("a job that ends its thread fails, and says what it did", async () => 
     importedExit: /^A job can't call process\.exit: /,
     close: /^A job can't call self\.close: /,
     chdir: /^A job can't call Deno\.chdir: .* use absolute paths$/,
+    importedChdir: /^A job can't call process\.chdir: /,
+    requiredChdir: /^A job can't call process\.chdir: /,
   };
   for (const [job, text] of Object.entries(refusals)) {
     const error = await thread.failing(`./unkind.ts#${job}`);
     assert.match(error.message, text);
   }
   assert.equal((await thread.run(sum)).kind, "done");
+});
+
+Deno.test("what is imported from Node by name is guarded in a sandbox, too", async () => {
+  await using thread = await TestThread.start({}, {
+    deno: { permissions: { read: [JOBS], import: [] } },
+  });
+  const error = await thread.failing("./unkind.ts#importedChdir");
+  assert.match(error.message, /^A job can't call process\.chdir: /);
 });
 
 Deno.test("a job that takes over the thread's door, or reads its input, hurts nobody", async () => {
@@ -109,15 +119,11 @@ Deno.test("a function that is called often shares its context, and is still foun
   );
 });
 
-Deno.test("what is thrown in Node's ways ends no thread, and is owned where that can be known", async () => {
+Deno.test("what is thrown in Node's ways ends no thread, and is owned by its job", async () => {
   await using thread = await TestThread.start();
-  for (const way of ["tick", "emitter", "microtask", "listener"]) {
+  for (const way of ["tick", "emitter", "microtask", "listener", "timer"]) {
     await thread.failing("./failing.ts#throwsInWayOf", way);
   }
   assert.deepEqual(thread.warnings, []);
-  await thread.call("./failing.ts#throwsInWayOf", "timer");
-  assert.deepEqual(thread.warnings, [
-    "Uncaught, and no job owns it: RangeError: too far",
-  ]);
   assert.equal((await thread.run(sum)).kind, "done");
 });
