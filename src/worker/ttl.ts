@@ -108,9 +108,11 @@ export class TtlWatch {
   ): void {
     const watched = this.#watched.get(key);
     if (watched === undefined || watched.slot !== job.slot) {
+      const message = messageOf(job.flight, job.index);
+      if (message === undefined) return;
       this.#watched.set(key, {
         ...job,
-        message: decodeMessage(job.flight.messages[job.index]),
+        message,
         sinceMs: nowMs,
         state: "running",
         abortedAtMs: 0,
@@ -131,6 +133,15 @@ export class TtlWatch {
       watched.state = "lingering";
       this.#events.lingers(watched);
     }
+  }
+}
+
+/** What can't be read never runs: the thread is about to say so. */
+function messageOf(flight: Flight, index: number): Message | undefined {
+  try {
+    return decodeMessage(flight.messages[index]);
+  } catch {
+    return undefined;
   }
 }
 

@@ -6,12 +6,12 @@ import { chargeOverrun, TtlWatch } from "../../src/worker/ttl.ts";
 const MESSAGE =
   '{"v":1,"id":"p.1","job":"mqk:calculator#sum","args":[],"ttl":1}';
 
-function watched(answers: boolean) {
+function watched(answers: boolean, message = MESSAGE) {
   const seen: string[] = [];
   const flight = new Flight(1, "q", {
     kind: "ready",
     tokens: ["1:0"],
-    messages: [MESSAGE],
+    messages: [message],
     suspects: 0,
   }, 0);
   const slots = new Int32Array(flight.buffer);
@@ -84,4 +84,12 @@ Deno.test("an overrun job is charged with an error that names its ttl", () => {
   const failed = chargeOverrun({ flight, index: 0, message }, true);
   assert.equal(failed.kind, "failed");
   assert.match(JSON.stringify(failed), /exceeded its ttl of 1 s/);
+});
+
+Deno.test("a message that can't be read is left to the thread that reads it", () => {
+  const { seen, slots, look } = watched(true, "not json");
+  slots[0] = Slot.loading;
+  look(0);
+  look(40_000);
+  assert.deepEqual(seen, []);
 });
