@@ -9,7 +9,7 @@ import {
   type Message,
 } from "../job/message.ts";
 import { decodeFailedEntry, type FailedEntry } from "../job/outcome.ts";
-import { localTime } from "./log.ts";
+import { localTime } from "./local_time.ts";
 import {
   chosenDsn,
   dsnOption,

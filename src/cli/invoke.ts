@@ -15,7 +15,6 @@ import {
   wholeNumber,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
-import { progressBar } from "./progress.ts";
 
 const HELP = `
 An argument is read as JSON if it parses without losing digits, else as text.
@@ -123,7 +122,9 @@ async function sendMany(
   { invokes = 1, workers, wait }: InvokeOptions,
 ): Promise<Job[]> {
   const total = invokes;
-  using bar = total >= BAR_FROM_JOBS ? progressBar("Invoking", total) : null;
+  using bar = total >= BAR_FROM_JOBS
+    ? (await import("./progress.ts")).progressBar("Invoking", total)
+    : null;
   const awaited: Job[] = [];
   let taken = 0;
   let sent = 0;

@@ -1,5 +1,6 @@
 import { hidePassword } from "../hide_password.ts";
 import { configureSync, type LogRecord, resetSync } from "../log.ts";
+import { localTime } from "./local_time.ts";
 import { StderrLines } from "./stderr.ts";
 
 /** What is logged, and how it looks. */
@@ -97,16 +98,6 @@ export function formatJson(record: LogRecord): string {
     category: record.category.join("."),
     message: messageText(record),
   });
-}
-
-/** Local time as `2017-07-11 08:14:52`. */
-export function localTime(date: Date): string {
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${
-    two(date.getDate())
-  } ${two(date.getHours())}:${two(date.getMinutes())}:${
-    two(date.getSeconds())
-  }`;
 }
 
 type Level = LogRecord["level"];

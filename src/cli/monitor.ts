@@ -2,7 +2,7 @@ import { Command } from "npm:commander@15.1.0";
 import type { Broker, Counts } from "../broker/broker.ts";
 import type { Dsn } from "../broker/dsn.ts";
 import { sleep } from "../time/sleep.ts";
-import { localTime } from "./log.ts";
+import { localTime } from "./local_time.ts";
 import {
   chosenDsn,
   dsnOption,

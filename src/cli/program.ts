@@ -42,7 +42,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 function program(setExitCode: SetExitCode): Command {
   const program = new Command("mqk")
     .description("background jobs as simple as a function call")
-    .version(denoJson.version, "--version", "print the version")
+    .version(versions(), "--version", "print the versions")
     .addHelpText("after", EXAMPLES)
     .enablePositionalOptions();
   const commands = [
@@ -60,6 +60,12 @@ function program(setExitCode: SetExitCode): Command {
     });
   }
   return program;
+}
+
+/** What a report of a fault should name: this program, and what runs it. */
+function versions(): string {
+  const { deno, v8 } = Deno.version;
+  return `mqk ${denoJson.version}\ndeno ${deno}\nv8 ${v8}`;
 }
 
 function* withSubcommands(command: Command): Generator<Command> {

@@ -1,18 +1,7 @@
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { Command, Option } from "npm:commander@15.1.0";
-import { type Dsn, printDsn } from "../broker/dsn.ts";
-import { ArgumentError } from "../errors.ts";
+import type { Dsn } from "../broker/dsn.ts";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
-import { Master } from "../master/master.ts";
-import { PidFile } from "../master/pid_file.ts";
-import { listenToSignals, type SignalAction } from "../master/signals.ts";
-import { watchFiles } from "../master/watch.ts";
-import type { WorkerCommand } from "../master/worker_process.ts";
-import { startLogging } from "./log.ts";
 import {
-  chosenDsn,
-  chosenRoot,
   dsnOption,
   importUrls,
   queuesOption,
@@ -20,8 +9,6 @@ import {
   type SetExitCode,
   wholeNumber,
 } from "./options.ts";
-import { printError } from "./print_error.ts";
-import { StderrLines } from "./stderr.ts";
 
 const HELP = `
 Signals: TERM, INT: let jobs end, then exit; QUIT, second INT: exit now;
@@ -36,7 +23,8 @@ Examples:
   mqk run -w 4 --queue high --queue low -s redis://127.0.0.1/0
   mqk run jobs/mail.ts --burst   until nothing is left`;
 
-interface RunOptions {
+/** The options of `mqk run`, as they are parsed. */
+export interface RunOptions {
   readonly workers: number;
   readonly concurrency: number;
   readonly burst?: true;
@@ -110,108 +98,8 @@ export function runCommand(setExitCode: SetExitCode): Command {
     )
     .addHelpText("after", HELP)
     .action(async (modules: string[], options: RunOptions) => {
-      setExitCode(await run(modules, options));
+      // Only here: all else that the program does needs none of it.
+      const { serve } = await import("./serve.ts");
+      setExitCode(await serve(modules, options));
     });
-}
-
-async function run(modules: string[], options: RunOptions): Promise<number> {
-  const root = chosenRoot(options.root);
-  checkModules(modules, root);
-  const dsn = chosenDsn(options.redisDsn, root);
-  const verbosity = options.quiet || options.quite
-    ? -1
-    : Math.min(options.verbose, 3);
-  const lines = new StderrLines();
-  await using log = startLogging({
-    verbosity,
-    format: options.logFormat,
-    lines,
-  });
-  using _pidFile = options.pid === undefined ? null : new PidFile(options.pid);
-  const master = new Master({
-    command: workerCommand(root),
-    workers: options.workers,
-    startTogether: navigator.hardwareConcurrency,
-    config: {
-      dsn: printDsn(dsn),
-      queues: options.queue ?? [DEFAULT_QUEUE],
-      root,
-      modules,
-      allowImport: options.allowImport ?? [],
-      concurrency: options.concurrency,
-      fast: options.fast ?? false,
-      burst: options.burst ?? false,
-      shutdownTimeoutMs: options.shutdownTimeout * 1000,
-      verbosity,
-      logFormat: options.logFormat,
-    },
-    passOn: (line) => log.passOn(line),
-  });
-  using _signals = listenToSignals((action) => act(master, action), {
-    terminal: Deno.stdin.isTerminal(),
-  });
-  using _watch = options.watch
-    ? watchFiles(
-      root,
-      () => master.replaceWorkers(),
-      dsn.kind === "sqlite" ? [dsn.path] : [],
-    )
-    : null;
-  const end = await master.run();
-  await lines.flush();
-  if (end.line !== undefined) printError(end.line);
-  return end.exitCode;
-}
-
-/**
- * Whether the named files are there: workers look again at each call, since a
- * deploy may replace them, so a misspelt one would only fail its jobs.
- *
- * @throws {ArgumentError} If one is not.
- */
-function checkModules(modules: readonly string[], root: string): void {
-  for (const module of modules) {
-    if (/^[a-z][a-z0-9+.-]+:/i.test(module)) continue;
-    if (!existsSync(resolve(root, module))) {
-      throw new ArgumentError(
-        `Cannot serve module ${module}: there is no such file below ${root}`,
-      );
-    }
-  }
-}
-
-function act(master: Master, action: SignalAction): void {
-  switch (action) {
-    case "stop":
-      return master.stop();
-    case "quit":
-      return master.quit();
-    case "more":
-      return master.addWorker();
-    case "fewer":
-      return master.removeWorker();
-    case "replace":
-      return master.replaceWorkers();
-  }
-}
-
-/** How a worker is started: as this program, with the job code's settings. */
-function workerCommand(root: string): WorkerCommand {
-  const path = Deno.execPath();
-  if (Deno.build.standalone) return { path, args: ["work"] };
-  const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
-    .find((file) => existsSync(file));
-  return {
-    path,
-    args: [
-      "run",
-      "--quiet",
-      "--allow-all",
-      "--unstable-worker-options",
-      // Without a project the lock file would be this program's own.
-      ...(config === undefined ? ["--no-lock"] : ["--config", config]),
-      new URL("../../cli.ts", import.meta.url).href,
-      "work",
-    ],
-  };
 }

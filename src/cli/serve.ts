@@ -1,0 +1,124 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { printDsn } from "../broker/dsn.ts";
+import { ArgumentError } from "../errors.ts";
+import { DEFAULT_QUEUE } from "../job/policy.ts";
+import { Master } from "../master/master.ts";
+import { PidFile } from "../master/pid_file.ts";
+import { listenToSignals, type SignalAction } from "../master/signals.ts";
+import { watchFiles } from "../master/watch.ts";
+import type { WorkerCommand } from "../master/worker_process.ts";
+import { startLogging } from "./log.ts";
+import { chosenDsn, chosenRoot } from "./options.ts";
+import { printError } from "./print_error.ts";
+import type { RunOptions } from "./run.ts";
+import { StderrLines } from "./stderr.ts";
+
+/**
+ * What `mqk run` does: a master, until nothing is left or a signal ends it.
+ * Resolves with the exit code.
+ */
+export async function serve(
+  modules: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const root = chosenRoot(options.root);
+  checkModules(modules, root);
+  const dsn = chosenDsn(options.redisDsn, root);
+  const verbosity = options.quiet || options.quite
+    ? -1
+    : Math.min(options.verbose, 3);
+  const lines = new StderrLines();
+  await using log = startLogging({
+    verbosity,
+    format: options.logFormat,
+    lines,
+  });
+  using _pidFile = options.pid === undefined ? null : new PidFile(options.pid);
+  const master = new Master({
+    command: workerCommand(root),
+    workers: options.workers,
+    startTogether: navigator.hardwareConcurrency,
+    config: {
+      dsn: printDsn(dsn),
+      queues: options.queue ?? [DEFAULT_QUEUE],
+      root,
+      modules,
+      allowImport: options.allowImport ?? [],
+      concurrency: options.concurrency,
+      fast: options.fast ?? false,
+      burst: options.burst ?? false,
+      shutdownTimeoutMs: options.shutdownTimeout * 1000,
+      verbosity,
+      logFormat: options.logFormat,
+    },
+    passOn: (line) => log.passOn(line),
+  });
+  using _signals = listenToSignals((action) => act(master, action), {
+    terminal: Deno.stdin.isTerminal(),
+  });
+  using _watch = options.watch
+    ? watchFiles(
+      root,
+      () => master.replaceWorkers(),
+      dsn.kind === "sqlite" ? [dsn.path] : [],
+    )
+    : null;
+  const end = await master.run();
+  await lines.flush();
+  if (end.line !== undefined) printError(end.line);
+  return end.exitCode;
+}
+
+/**
+ * Whether the named files are there: workers look again at each call, since a
+ * deploy may replace them, so a misspelt one would only fail its jobs.
+ *
+ * @throws {ArgumentError} If one is not.
+ */
+function checkModules(modules: readonly string[], root: string): void {
+  for (const module of modules) {
+    if (/^[a-z][a-z0-9+.-]+:/i.test(module)) continue;
+    if (!existsSync(resolve(root, module))) {
+      throw new ArgumentError(
+        `Cannot serve module ${module}: there is no such file below ${root}`,
+      );
+    }
+  }
+}
+
+function act(master: Master, action: SignalAction): void {
+  switch (action) {
+    case "stop":
+      return master.stop();
+    case "quit":
+      return master.quit();
+    case "more":
+      return master.addWorker();
+    case "fewer":
+      return master.removeWorker();
+    case "replace":
+      return master.replaceWorkers();
+  }
+}
+
+/** How a worker is started: as this program, with the job code's settings. */
+function workerCommand(root: string): WorkerCommand {
+  const path = Deno.execPath();
+  if (Deno.build.standalone) return { path, args: ["work"] };
+  const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
+    .find((file) => existsSync(file));
+  return {
+    path,
+    args: [
+      "run",
+      "--quiet",
+      "--allow-all",
+      "--unstable-worker-options",
+      // Without a project the lock file would be this program's own.
+      ...(config === undefined ? ["--no-lock"] : ["--config", config]),
+      new URL("../../cli.ts", import.meta.url).href,
+      "work",
+    ],
+  };
+}
