@@ -13,7 +13,9 @@ export class DrainGrant {
 
   /** A worker asks for it. */
   ask(worker: string): void {
-    if (worker === this.#holder) return;
+    // One that was through with a suspect and went on at once was never idle:
+    // it asks for another one.
+    if (worker === this.#holder) return this.#grant(worker);
     this.#asking.add(worker);
     this.#next();
   }
