@@ -1,10 +1,12 @@
-import type { Broker } from "../broker/broker.ts";
-import { lifecycleLog } from "../log.ts";
+import { type Broker, WrongTypeError } from "../broker/broker.ts";
+import { brokerLog, lifecycleLog } from "../log.ts";
 import { sleep } from "../time/sleep.ts";
 
 /** With so many queues, one worker of a master is enough for all of them. */
 const MANY_QUEUES = 100;
 const EVERY_MS = 1_000;
+/** A queue with a foreign key is tried again, and complained of, so often. */
+const SPOILED_MS = 60_000;
 
 /** What the reaper tells its worker. */
 export interface ReaperEvents {
@@ -41,10 +43,28 @@ export class Reaper {
       if (stopping.aborted) return;
       const nowMs = performance.now();
       if (nowMs < (this.#nextMs.get(queue) ?? 0)) continue;
-      const advanced = await this.#reap(queue, stopping);
-      const waitMs = advanced ? EVERY_MS : EVERY_MS * (1 + 2 * Math.random());
+      const waitMs = await this.#reapOrWait(queue, stopping);
       // A little early, so that a step is not missed by a hair.
       this.#nextMs.set(queue, nowMs + waitMs - 50);
+    }
+  }
+
+  /** Answers with when this queue's turn comes again. */
+  async #reapOrWait(queue: string, stopping: AbortSignal): Promise<number> {
+    try {
+      const advanced = await this.#reap(queue, stopping);
+      return advanced ? EVERY_MS : EVERY_MS * (1 + 2 * Math.random());
+    } catch (error) {
+      // It must not keep the queues behind it from their turn.
+      if (!(error instanceof WrongTypeError)) throw error;
+      brokerLog.error(
+        "Jobs of queue {queue} that are due do not move: {error}",
+        {
+          queue,
+          error: error.message,
+        },
+      );
+      return SPOILED_MS;
     }
   }
 
