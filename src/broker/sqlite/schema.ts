@@ -22,7 +22,7 @@ const PRAGMAS = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA wal_autocheckpoint = 1000;
-  PRAGMA journal_size_limit = 67108864;
+  PRAGMA journal_size_limit = 8388608;
 `;
 
 /**
