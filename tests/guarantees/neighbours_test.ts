@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { JobFailedError } from "../../src/errors.ts";
 import { eventually } from "../harness/eventually.ts";
+import { mqk } from "../harness/mqk_process.ts";
 import { type BrokerKind, Site } from "./site.ts";
 
 const JOBS = `
@@ -43,6 +44,12 @@ for (const kind of ["redis", "sqlite"] satisfies BrokerKind[]) {
       const quick = [...before, ...after];
       await Promise.all(quick.map((job) => job.result({ timeout: 30 })));
       site.repeats(quick.map(({ id }) => id));
+      const listed = await mqk(["failed", "list", "--json", "-s", site.dsn]);
+      const failed = listed.stdout.trim().split("\n").map((line) =>
+        JSON.parse(line)
+      );
+      assert.deepEqual(failed.map(({ id }) => id), [eat.id]);
+      assert.match(JSON.stringify(failed[0].error), /the worker died/);
       const ids = new Set(quick.map(({ id }) => id));
       assert.ok(
         site.lines().every(({ id, attempt }) => !ids.has(id) || attempt === 1),
@@ -64,12 +71,12 @@ Deno.test("nine healthy jobs finish once beside one that ignores its signal for 
   const healthy = await site.client.invokeMany(
     Array.from({ length: 9 }, () => ({
       job: "./jobs.ts#healthy",
-      args: [4],
+      args: [8],
       retries: 0,
     })),
   );
   for (const job of healthy) {
-    assert.equal(await job.result({ timeout: 20 }), "ok");
+    assert.equal(await job.result({ timeout: 30 }), "ok");
   }
   await assert.rejects(deaf.result({ timeout: 20 }), /ttl of 1 s/);
   assert.equal(site.repeats([deaf.id, ...healthy.map(({ id }) => id)]), 0);
@@ -77,8 +84,8 @@ Deno.test("nine healthy jobs finish once beside one that ignores its signal for 
 
 Deno.test("jobs that wait behind a long one are taken back and run elsewhere", async () => {
   await using site = await Site.open("redis", JOBS);
-  const mqk = await site.run("-w", "4", "--concurrency", "1");
-  await eventually(() => assert.equal(mqk.workerPids.length, 4), 20_000);
+  const program = await site.run("-w", "4", "--concurrency", "1");
+  await eventually(() => assert.equal(program.workerPids.length, 4), 20_000);
   // So that each worker holds as many as it does when jobs are short.
   const warm = await site.client.invokeMany(
     Array.from({ length: 2_000 }, () => ({ job: "./jobs.ts#quick" })),
