@@ -1,4 +1,4 @@
-import { Command, Option } from "npm:commander@15.1.0";
+import { type Command, Option } from "npm:commander@15.1.0";
 import type { Dsn } from "../broker/dsn.ts";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
 import {
@@ -9,11 +9,16 @@ import {
   type SetExitCode,
   wholeNumber,
 } from "./options.ts";
+import { SandboxCommand, type SandboxOptions } from "./permissions.ts";
 
 const HELP = `
 Signals: TERM, INT: let jobs end, then exit; QUIT, second INT: exit now;
   TTIN, TTOU: one worker more, fewer; HUP: replace the workers one by one with
   fresh code (on a terminal: as TERM).
+
+Sandbox: with any --allow-net, -read, -write, -env, -run, -sys or -ffi, job code
+  may do what these say, read below the root, and nothing else. A list follows
+  "=": --allow-net=example.com:443,127.0.0.1. Without any, it may do all.
 
 Exit codes: 0 done; 1 it can't work, or with --burst a job that it ran went to
   the failed set; 2 wrong usage.
@@ -24,7 +29,7 @@ Examples:
   mqk run jobs/mail.ts --burst   until nothing is left`;
 
 /** The options of `mqk run`, as they are parsed. */
-export interface RunOptions {
+export interface RunOptions extends SandboxOptions {
   readonly workers: number;
   readonly concurrency: number;
   readonly burst?: true;
@@ -38,6 +43,8 @@ export interface RunOptions {
   readonly redisDsn?: Dsn;
   readonly root?: string;
   readonly allowImport?: string[];
+  readonly maxMemory?: number;
+  readonly maxJobs?: number;
   readonly pid?: string;
   readonly shutdownTimeout: number;
 }
@@ -45,7 +52,7 @@ export interface RunOptions {
 /** `mqk run`: starts workers and keeps them alive. */
 export function runCommand(setExitCode: SetExitCode): Command {
   const cores = navigator.hardwareConcurrency;
-  return new Command("run")
+  return new SandboxCommand("run")
     .description("run jobs: start workers and keep them alive")
     .argument("[module...]", "the only modules that may be called")
     .option(
@@ -88,6 +95,17 @@ export function runCommand(setExitCode: SetExitCode): Command {
         "--allow-import <url>",
         "remote modules under this URL may be called; repeatable",
       ).argParser(importUrls),
+    )
+    .addSandboxOptions()
+    .option(
+      "--max-memory <mb>",
+      "replace a worker whose jobs use more than so many megabytes",
+      wholeNumber(16, 1_000_000),
+    )
+    .option(
+      "--max-jobs <n>",
+      "replace a worker after so many jobs, without a gap",
+      wholeNumber(1, 1_000_000_000),
     )
     .option("--pid <file>", "write the process number to this file")
     .option(

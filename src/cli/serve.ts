@@ -10,6 +10,7 @@ import { watchFiles } from "../master/watch.ts";
 import type { WorkerCommand } from "../master/worker_process.ts";
 import { startLogging } from "./log.ts";
 import { chosenDsn, chosenRoot } from "./options.ts";
+import { chosenPermissions } from "./permissions.ts";
 import { printError } from "./print_error.ts";
 import type { RunOptions } from "./run.ts";
 import { StderrLines } from "./stderr.ts";
@@ -36,7 +37,7 @@ export async function serve(
   });
   using _pidFile = options.pid === undefined ? null : new PidFile(options.pid);
   const master = new Master({
-    command: workerCommand(root),
+    command: workerCommand(root, options.maxMemory),
     workers: options.workers,
     startTogether: navigator.hardwareConcurrency,
     config: {
@@ -45,6 +46,9 @@ export async function serve(
       root,
       modules,
       allowImport: options.allowImport ?? [],
+      permissions: chosenPermissions(options),
+      maxMemoryMb: options.maxMemory,
+      maxJobs: options.maxJobs,
       concurrency: options.concurrency,
       fast: options.fast ?? false,
       burst: options.burst ?? false,
@@ -103,7 +107,7 @@ function act(master: Master, action: SignalAction): void {
 }
 
 /** How a worker is started: as this program, with the job code's settings. */
-function workerCommand(root: string): WorkerCommand {
+function workerCommand(root: string, maxMemoryMb?: number): WorkerCommand {
   const path = Deno.execPath();
   if (Deno.build.standalone) return { path, args: ["work"] };
   const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
@@ -115,6 +119,9 @@ function workerCommand(root: string): WorkerCommand {
       "--quiet",
       "--allow-all",
       "--unstable-worker-options",
+      ...(maxMemoryMb === undefined
+        ? []
+        : [`--v8-flags=--max-old-space-size=${maxMemoryMb}`]),
       // Without a project the lock file would be this program's own.
       ...(config === undefined ? ["--no-lock"] : ["--config", config]),
       new URL("../../cli.ts", import.meta.url).href,

@@ -8,11 +8,16 @@ import { locate, shorten } from "./locate.ts";
 export interface ImportRules {
   /** Absolute path of the folder below which job modules lie. */
   readonly root: string;
+  /** The same, links resolved; found out if it is left out. */
+  readonly realRoot?: string;
   /** Modules named on `mqk run`; with any, no other local one is allowed. */
   readonly modules: readonly string[];
   /** URLs under which remote modules are allowed. */
   readonly allowImport: readonly string[];
 }
+
+/** What was refused by a rule: to try it again is of no use. */
+export class RefusedError extends LoadError {}
 
 interface AllowedUrl {
   readonly origin: string;
@@ -38,10 +43,10 @@ export class ImportAccess {
   readonly #allowed: readonly AllowedUrl[];
 
   /** @throws {LoadError} If a rule can't be read. */
-  constructor({ root, modules, allowImport }: ImportRules) {
+  constructor({ root, realRoot, modules, allowImport }: ImportRules) {
     this.#root = root;
     try {
-      this.#realRoot = Deno.realPathSync(root);
+      this.#realRoot = realRoot ?? Deno.realPathSync(root);
     } catch (error) {
       throw new LoadError(
         `Cannot use root ${root}: it must be a folder that can be read`,
@@ -151,8 +156,9 @@ export class ImportAccess {
       throw refused(
         module,
         this.#allowed.length === 0
-          ? "remote modules need --allow-import with their URL"
-          : "it must lie under an --allow-import URL",
+          ? `remote modules need --allow-import=${bare(url)} on mqk run`
+          : "it must lie under an --allow-import URL: " +
+            `--allow-import=${bare(url)} on mqk run opens it`,
       );
     }
     return url.href;
@@ -185,6 +191,10 @@ function flawOf(url: URL): string | undefined {
   if (url.hash !== "") return "it must have no second #";
 }
 
+function bare(url: URL): string {
+  return shorten(url.origin + url.pathname);
+}
+
 function segmentsOf(url: URL): string[] {
   return url.pathname.split("/").filter((segment) => segment !== "");
 }
@@ -214,6 +224,6 @@ function realPath(module: string, path: string): string {
   }
 }
 
-function refused(module: string, required: string): LoadError {
-  return new LoadError(`Cannot import ${shorten(module)}: ${required}`);
+function refused(module: string, required: string): RefusedError {
+  return new RefusedError(`Cannot import ${shorten(module)}: ${required}`);
 }

@@ -5,6 +5,21 @@
  * @module
  */
 
+/** What job code may do: all of it, none, or what a list names. */
+export type Allowed = boolean | readonly string[];
+
+/** What a sandbox opens for job code, with the runtime's own meaning. */
+export interface JobPermissions {
+  readonly env: Allowed;
+  readonly ffi: Allowed;
+  readonly net: Allowed;
+  /** Beside what lies below the root. */
+  readonly read: Allowed;
+  readonly run: Allowed;
+  readonly sys: Allowed;
+  readonly write: Allowed;
+}
+
 /** The first line on a worker's stdin. */
 export interface WorkerConfig {
   /** Marks the lines of stderr that are reports. */
@@ -19,6 +34,12 @@ export interface WorkerConfig {
   readonly root: string;
   readonly modules: readonly string[];
   readonly allowImport: readonly string[];
+  /** None: job code is in no sandbox and may do what the process may. */
+  readonly permissions?: JobPermissions;
+  /** Megabytes that jobs may use in this process. */
+  readonly maxMemoryMb?: number;
+  /** After so many jobs it asks for a successor. */
+  readonly maxJobs?: number;
   readonly concurrency: number;
   readonly fast: boolean;
   readonly burst: boolean;
@@ -35,6 +56,8 @@ export type Order =
   | { readonly order: "start"; readonly config: WorkerConfig }
   /** Stop reserving, hand back what has not started, end within the timeout. */
   | { readonly order: "stop" }
+  /** Its successor is ready: let what runs end, however long, then end. */
+  | { readonly order: "retire" }
   /** Hand back everything and end now. */
   | { readonly order: "quit" }
   /** It may drain for a suspect: no other worker of this master does. */
@@ -53,6 +76,8 @@ export type Report =
   | { readonly report: "failed" }
   /** It has known of a suspect for 30 s and asks to drain for it. */
   | { readonly report: "suspect" }
+  /** It has run as many jobs as one worker may, and serves on for now. */
+  | { readonly report: "worn" }
   /** It ends on purpose and wants a fresh process in its place. */
   | { readonly report: "replace"; readonly reason: string }
   /** It can't work at all: one line for the user, and the exit code. */

@@ -13,7 +13,14 @@ import {
   MAX_RESULT_LENGTH,
 } from "../job/outcome.ts";
 import type { EndedOtherwise } from "./protocol.ts";
+import { refusalOf, type RefusalRules } from "./refusal.ts";
 import { abortError, type RunningJob } from "./running_job.ts";
+
+/** What decides how a job goes on after a failure. */
+export interface FailureRules extends RefusalRules {
+  /** At most once: there is no other attempt. */
+  readonly fast: boolean;
+}
 
 const MAX_SHOWN_LENGTH = 100;
 
@@ -55,8 +62,9 @@ export function shownOutcome(outcome: string): string {
 export function failure(
   job: RunningJob,
   thrown: unknown,
-  fast: boolean,
+  rules: FailureRules,
 ): EndedOtherwise {
+  const { fast } = rules;
   const { batch, index, message, abortedBy } = job;
   const wish = wishOf(thrown);
   // It was told to stop: not its own failure. Fast mode can't run it again.
@@ -64,11 +72,14 @@ export function failure(
   if (stopped && !fast && wish === undefined) {
     return { index, kind: "released" };
   }
-  const error = abortedBy === "ttl" && wish === undefined
+  const overran = abortedBy === "ttl" && wish === undefined;
+  const refusal = overran ? undefined : refusalOf(thrown, rules);
+  const data = overran
     ? withoutStack(abortError("ttl", message))
     : dataOf(thrown);
+  const error = refusal ? { ...data, message: refusal.message } : data;
   const failed = failAttempt(batch.messages[index], message, error, {
-    final: fast || wish?.final,
+    final: fast || wish?.final || refusal?.final,
     delayMs: wish?.delayMs,
   });
   return failed.kind === "retry"

@@ -9,14 +9,20 @@ import {
 } from "../job/message.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
 import { JobContexts } from "./contexts.ts";
-import { failure, resultOutcome, shownOutcome, unreadable } from "./ending.ts";
+import {
+  failure,
+  type FailureRules,
+  resultOutcome,
+  shownOutcome,
+  unreadable,
+} from "./ending.ts";
 import { RunningJob } from "./running_job.ts";
 
 /** What the execution of attempts needs. */
 export interface ExecutorParts {
   readonly functions: JobFunctions;
-  /** At most once: a failure is never retried. */
-  readonly fast: boolean;
+  /** What decides how a job goes on after a failure. */
+  readonly rules: FailureRules;
   /** The lease is young enough to start a job. */
   mayStart(): boolean;
   /** The log wants to show the result of one more job. */
@@ -78,7 +84,7 @@ export class Executor {
     } else if (!job.ended) {
       // It fails when it ends: until then it runs, and must not run twice.
       job.uncaught ??= { thrown };
-    } else if (!job.batch.amend(failure(job, thrown, this.#parts.fast))) {
+    } else if (!job.batch.amend(failure(job, thrown, this.#parts.rules))) {
       this.#parts.warn(
         `Job ${job.name} had ended when it failed: ${describe(thrown)}`,
       );
@@ -139,7 +145,7 @@ export class Executor {
   #fail(job: RunningJob, thrown: unknown): undefined {
     this.#end(job);
     const { thrown: first } = job.uncaught ?? { thrown };
-    job.batch.ended(failure(job, first, this.#parts.fast));
+    job.batch.ended(failure(job, first, this.#parts.rules));
   }
 
   #end(job: RunningJob): void {

@@ -12,6 +12,7 @@ import { errorData } from "../job/outcome.ts";
 import { ImportAccess } from "../loader/access.ts";
 import { JobFunctions } from "../loader/functions.ts";
 import { ModuleLoader } from "../loader/load.ts";
+import { confine } from "./confine.ts";
 import { Executor } from "./execute.ts";
 import { installGuard } from "./guard.ts";
 import { LogShare } from "./log_share.ts";
@@ -29,7 +30,9 @@ const SHOWN_PER_SECOND = 100;
 self.onmessage = ({ data }: MessageEvent<Start>) => {
   // Job code can reach this door; from here on it leads nowhere.
   self.onmessage = null;
-  const post = (message: FromThread) => data.port.postMessage(message);
+  // Job code could put a method of its own in the place of this one.
+  const post: (message: FromThread) => void = data.port.postMessage
+    .bind(data.port);
   try {
     serve(data, post);
     post({ kind: "ready" });
@@ -51,7 +54,7 @@ function serve(
   const shown = new LogShare(shownPerSecond(options.verbosity));
   const executor = new Executor({
     functions: new JobFunctions(access, loader),
-    fast: options.fast,
+    rules: options,
     mayStart: () => permit.mayStart(),
     wantsShown: () => shown.take(Date.now()),
     warn: (text) => {
@@ -64,6 +67,7 @@ function serve(
     current: () => executor.current(),
     uncaught: (thrown, job) => executor.uncaught(thrown, job),
   });
+  if (options.sandbox !== undefined) confine(options.sandbox);
   const { concurrency } = options;
   const runner = new JobRunner({ executor, permit, concurrency, post });
   port.onmessage = ({ data }: MessageEvent<ToThread>) => {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ErrorData } from "../job/outcome.ts";
+import type { JobPermissions } from "../master/orders.ts";
 
 /** A slot of the claim table: one `Int32` per job of a batch. */
 export const Slot = {
@@ -20,6 +21,18 @@ export const Slot = {
   ended: 4,
 } as const;
 
+/** What job code in a sandbox may do. */
+export interface Sandbox {
+  readonly permissions: JobPermissions;
+  /** Absolute paths that it may read and import; `true`: all. */
+  readonly readable: true | readonly string[];
+  /**
+   * The file of the queues, or its folder, if it lies below the root: what
+   * lies beside it is readable if it was there when the worker started.
+   */
+  readonly hidden?: string;
+}
+
 /** What job code may import and how much of it runs at once. */
 export interface ThreadOptions {
   /** Absolute path; job modules lie below it. */
@@ -28,6 +41,10 @@ export interface ThreadOptions {
   readonly modules: readonly string[];
   /** URLs under which remote modules are allowed. */
   readonly allowImport: readonly string[];
+  /** The root, links resolved: job code may not be able to ask for it. */
+  readonly realRoot?: string;
+  /** None: job code may do what the process may. */
+  readonly sandbox?: Sandbox;
   /** Asynchronous jobs at once. */
   readonly concurrency: number;
   /** At most once: a failure is never retried. */

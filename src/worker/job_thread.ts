@@ -1,3 +1,4 @@
+import type { WorkerConfig } from "../master/orders.ts";
 import type {
   AbortReason,
   Ended,
@@ -6,7 +7,7 @@ import type {
   ToThread,
 } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
-import { threadPermissions } from "./thread_permissions.ts";
+import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
 export interface JobThreadEvents {
@@ -36,16 +37,17 @@ export class JobThread {
 
   /** Starts the thread; resolves when it is ready for jobs. */
   static async start(
-    options: ThreadOptions,
+    config: WorkerConfig,
     lease: SharedArrayBuffer,
     events: JobThreadEvents,
   ): Promise<JobThread> {
+    const options = threadOptions(config);
     const thread = new globalThis.Worker(
       new URL("../thread/main.ts", import.meta.url),
       {
         type: "module",
         name: "job thread",
-        deno: { permissions: threadPermissions(options) },
+        deno: { permissions: threadPermissions(config, options.sandbox) },
       },
     );
     const { port1, port2 } = new MessageChannel();
@@ -121,6 +123,30 @@ export class JobThread {
   /** Sends any other message. */
   post(message: ToThread): void {
     this.#port.postMessage(message);
+  }
+}
+
+/** What the thread is told: not the DSN, which job code could find there. */
+function threadOptions(config: WorkerConfig): ThreadOptions {
+  const { root, modules, allowImport, concurrency, fast, verbosity } = config;
+  return {
+    root,
+    modules,
+    allowImport,
+    concurrency,
+    fast,
+    verbosity,
+    realRoot: realPath(root),
+    sandbox: sandboxOf(config),
+  };
+}
+
+/** Nothing if it is not there: the thread says so in its own words. */
+function realPath(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return undefined;
   }
 }
 

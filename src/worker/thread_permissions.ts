@@ -1,4 +1,8 @@
-import type { ThreadOptions } from "../thread/protocol.ts";
+import { fileURLToPath } from "node:url";
+import { parseDsn } from "../broker/dsn.ts";
+import type { Allowed, WorkerConfig } from "../master/orders.ts";
+import type { Sandbox } from "../thread/protocol.ts";
+import { readableBelow } from "./readable.ts";
 
 /** From these `deno run` imports without a flag. */
 const DEFAULT_HOSTS = [
@@ -9,27 +13,73 @@ const DEFAULT_HOSTS = [
   "jsr.io:443",
   "raw.githubusercontent.com:443",
 ];
+/** In a sandbox only from where this library comes. */
+const SANDBOX_HOSTS = ["jsr.io:443"];
+
+/** What a sandbox opens for the job thread; nothing if there is none. */
+export function sandboxOf(
+  { permissions, root, dsn }: Pick<
+    WorkerConfig,
+    "permissions" | "root" | "dsn"
+  >,
+): Sandbox | undefined {
+  if (permissions === undefined) return undefined;
+  const broker = parseDsn(dsn);
+  const queueFile = broker.kind === "sqlite" ? broker.path : undefined;
+  const { paths, hidden } = readableBelow(root, queueFile);
+  const { read } = permissions;
+  const readable = read === true
+    ? true
+    : [...paths, ...(read || []), ...ownModules()];
+  return { permissions, readable, hidden };
+}
 
 /**
- * The permissions of the job thread: it may do what the process may, but
- * import only from hosts that the operator allowed, and from those that Deno
- * itself allows. So what an allowed module redirects to, or imports, obeys the
- * list too.
+ * The permissions of the job thread: what the sandbox opens, or all that the
+ * process may. In both it imports only from hosts that the operator allowed,
+ * so what an allowed module redirects to, or imports, obeys the list too.
  */
 export function threadPermissions(
-  { allowImport, modules }: Pick<ThreadOptions, "allowImport" | "modules">,
+  { allowImport, modules }: Pick<WorkerConfig, "allowImport" | "modules">,
+  sandbox?: Sandbox,
 ): Deno.PermissionOptionsObject {
   const hosts = [...allowImport, ...modules].flatMap(hostOf);
+  if (sandbox === undefined) {
+    return {
+      env: "inherit",
+      ffi: "inherit",
+      import: [...DEFAULT_HOSTS, ...hosts],
+      net: "inherit",
+      read: "inherit",
+      run: "inherit",
+      sys: "inherit",
+      write: "inherit",
+    };
+  }
+  const { env, ffi, net, run, sys, write } = sandbox.permissions;
   return {
-    env: "inherit",
-    ffi: "inherit",
-    import: [...DEFAULT_HOSTS, ...hosts],
-    net: "inherit",
-    read: "inherit",
-    run: "inherit",
-    sys: "inherit",
-    write: "inherit",
+    env: listed(env),
+    ffi: listed(ffi),
+    import: [...SANDBOX_HOSTS, ...hosts],
+    net: listed(net),
+    read: listed(sandbox.readable),
+    run: listed(run),
+    // The kinds that a program knows differ with its version.
+    sys: listed(sys) as Deno.PermissionOptionsObject["sys"],
+    write: listed(write),
   };
+}
+
+function listed(allowed: Allowed): boolean | string[] {
+  return typeof allowed === "boolean" ? allowed : [...allowed];
+}
+
+/** This program's library, which a job module may import from where it lies. */
+function ownModules(): string[] {
+  if (Deno.build.standalone || !import.meta.url.startsWith("file:")) return [];
+  return ["../../mod.ts", "../../src"].map((way) =>
+    fileURLToPath(new URL(way, import.meta.url))
+  );
 }
 
 /** Host and port of a remote URL; nothing for a path. */
