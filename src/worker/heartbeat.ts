@@ -70,11 +70,14 @@ export class Heartbeat {
   async #renew(): Promise<void> {
     const { broker, worker, holdings, lease } = this.#parts;
     const busy = [...holdings.values()].filter(({ held }) => held > 0);
-    if (busy.length === 0) return lease.idle();
+    for (const { queue, held } of holdings.values()) {
+      if (held === 0) lease.idle(queue);
+    }
+    if (busy.length === 0) return;
     const moment = lease.moment();
     const before = busy.map((queue) => queue.unanswered ? -1 : queue.held);
     const renewals = await broker.renew(worker, busy.map(({ queue }) => queue));
-    lease.renewed(moment);
+    for (const { queue } of busy) lease.renewed(queue, moment);
     renewals.forEach(({ held, schema }, index) => {
       const queue = busy[index];
       if (schema > SCHEMA_VERSION) {

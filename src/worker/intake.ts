@@ -50,6 +50,15 @@ export interface IntakeParts {
   useless(error: Error): void;
 }
 
+/** How the intake tells and passes time; a test has its own. */
+export interface IntakeTime {
+  nowMs(): number;
+  /** Waits before something is tried again. */
+  pause(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+const REAL_TIME: IntakeTime = { nowMs: () => performance.now(), pause: sleep };
+
 /**
  * The loop that keeps the job thread in work: reserves from the queues in
  * strict order, as much as the prefetch allows, and waits when all are empty.
@@ -57,14 +66,20 @@ export interface IntakeParts {
 export class Intake {
   readonly #parts: IntakeParts;
   readonly #stopping: AbortSignal;
+  readonly #time: IntakeTime;
   readonly #broken = new Set<string>();
   #failures = 0;
   #complainedAtMs = -Infinity;
 
   /** @param stopping Aborts when nothing may be reserved any more. */
-  constructor(parts: IntakeParts, stopping: AbortSignal) {
+  constructor(
+    parts: IntakeParts,
+    stopping: AbortSignal,
+    time: IntakeTime = REAL_TIME,
+  ) {
     this.#parts = parts;
     this.#stopping = stopping;
+    this.#time = time;
   }
 
   /** Runs until `stopping` aborts. */
@@ -76,7 +91,7 @@ export class Intake {
         await Promise.race([this.#parts.changed.next(), sleep(500)]);
         continue;
       }
-      const outcome = await this.#reserve(limit, named);
+      const outcome = await this.reserve(limit, named);
       if (outcome === "error") named = this.#parts.queues;
       if (outcome !== "empty") continue;
       if (this.#nothingInFlight()) this.#parts.idle();
@@ -98,11 +113,12 @@ export class Intake {
     if (this.#stopping.aborted || lease.inDoubt || runsAlone()) return 0;
     if (this.#nothingInFlight()) {
       prefetch.jobEnded();
-    } else if (!suspects.mayReserve(performance.now())) return 0;
+    } else if (!suspects.mayReserve(this.#time.nowMs())) return 0;
     return prefetch.limit(inFlight());
   }
 
-  async #reserve(
+  /** Asks the named queues in strict order, once each, for `limit` jobs. */
+  async reserve(
     limit: number,
     named: readonly string[],
   ): Promise<"got" | "empty" | "error"> {
@@ -120,10 +136,10 @@ export class Intake {
             (batch) => this.#parts.adopt(queue, batch),
           );
         this.#failures = 0;
-        suspects.heard(queue, waiting, performance.now());
+        suspects.heard(queue, waiting, this.#time.nowMs());
         if (flight === undefined) continue;
         got = true;
-        if (holdings.get(queue)!.held > 0) lease.begun(moment);
+        if (holdings.get(queue)!.held > 0) lease.renewed(queue, moment);
         await this.#parts.accept(flight);
         if (flight.kind === "suspect") break;
         left -= flight.messages.length;
@@ -140,12 +156,12 @@ export class Intake {
   async #recovered(queue: string, error: unknown): Promise<boolean> {
     if (error instanceof FencedError) {
       this.#parts.fenced(error);
-      await sleep(1_000, this.#stopping);
+      await this.#time.pause(1_000, this.#stopping);
       return false;
     }
     if (error instanceof MismatchError) {
       // At once for a first one; it must not become a loop at full speed.
-      await sleep(this.#failures++ === 0 ? 0 : 100, this.#stopping);
+      await this.#time.pause(this.#failures++ === 0 ? 0 : 100, this.#stopping);
       return false;
     }
     if (error instanceof WrongTypeError || error instanceof SchemaError) {
@@ -160,7 +176,7 @@ export class Intake {
       return true;
     }
     if (!(error instanceof Error)) throw error;
-    const nowMs = performance.now();
+    const nowMs = this.#time.nowMs();
     if (nowMs - this.#complainedAtMs >= COMPLAIN_EVERY_MS) {
       this.#complainedAtMs = nowMs;
       brokerLog.warn("Cannot reserve from queue {queue}, trying on: {error}", {
@@ -171,7 +187,7 @@ export class Intake {
     const later = error instanceof BrokerUnavailableError
       ? backoffMs(this.#failures++, { minMs: 50, maxMs: 2_000 })
       : 1_000;
-    await sleep(later, this.#stopping);
+    await this.#time.pause(later, this.#stopping);
     return false;
   }
 

@@ -24,24 +24,26 @@ export const clocks: Clocks = {
 };
 
 /**
- * How old this worker's lease is. Its age counts from before the renewal was
- * sent. Until when jobs may start stands in shared memory, for both clocks, so
- * that the job thread sees it without a message, also right after the whole
- * process was stopped for a while.
+ * How old this worker's lease is. It has one in each queue where it holds
+ * something, and the oldest of them counts. Its age counts from before the
+ * command that renewed it was sent. Until when jobs may start stands in shared
+ * memory, for both clocks, so that the job thread sees it without a message,
+ * also right after the whole process was stopped for a while.
  */
 export class Lease {
   /** Two `Float64`: the moments, by wall and steady clock, after which no job starts. */
   readonly shared: SharedArrayBuffer = new SharedArrayBuffer(16);
   readonly #limits = new Float64Array(this.shared);
+  readonly #renewals = new Map<string, Moment>();
   readonly #clocks: Clocks;
 
   /** @param now Clocks; the process's own by default. */
   constructor(now: Clocks = clocks) {
     this.#clocks = now;
-    this.#limits.fill(Infinity);
+    this.#update();
   }
 
-  /** To be called before a renewal is sent; the answer goes to `renewed`. */
+  /** To be called before a command is sent; its answer goes to `renewed`. */
   moment(): Moment {
     return {
       wallMs: this.#clocks.wallMs(),
@@ -49,28 +51,33 @@ export class Lease {
     };
   }
 
-  /** The renewal that was sent at `moment` was answered. */
-  renewed(moment: Moment): void {
-    this.#limits[0] = moment.wallMs + DOUBT_MS;
-    this.#limits[1] = moment.steadyMs + DOUBT_MS;
+  /** A renewal, or a reserve, of this queue was sent at `moment` and answered. */
+  renewed(queue: string, moment: Moment): void {
+    const last = this.#renewals.get(queue);
+    if (last !== undefined && last.steadyMs > moment.steadyMs) return;
+    this.#renewals.set(queue, moment);
+    this.#update();
   }
 
-  /**
-   * The first jobs were reserved, by a command sent at `moment`. Later ones
-   * change nothing: they renew in one queue, and older jobs may be of others.
-   */
-  begun(moment: Moment): void {
-    if (this.#limits[0] === Infinity) this.renewed(moment);
-  }
-
-  /** Nothing is held, so nothing can lapse. */
-  idle(): void {
-    this.#limits.fill(Infinity);
+  /** Nothing is held in this queue, so nothing can lapse there. */
+  idle(queue: string): void {
+    if (this.#renewals.delete(queue)) this.#update();
   }
 
   /** Too old by one of the clocks: no job may start. */
   get inDoubt(): boolean {
     return this.#clocks.wallMs() > this.#limits[0] ||
       this.#clocks.steadyMs() > this.#limits[1];
+  }
+
+  #update(): void {
+    let wallMs = Infinity;
+    let steadyMs = Infinity;
+    for (const renewal of this.#renewals.values()) {
+      wallMs = Math.min(wallMs, renewal.wallMs);
+      steadyMs = Math.min(steadyMs, renewal.steadyMs);
+    }
+    this.#limits[0] = wallMs + DOUBT_MS;
+    this.#limits[1] = steadyMs + DOUBT_MS;
   }
 }

@@ -18,7 +18,7 @@ Deno.test("a lease is in doubt five seconds after its renewal was sent, by eithe
   for (const clock of ["wall", "steady"] as const) {
     const now = turnable();
     const lease = new Lease(now);
-    lease.renewed(lease.moment());
+    lease.renewed("q", lease.moment());
     now[clock] += 4_999;
     assert.equal(lease.inDoubt, false);
     now[clock] += 2;
@@ -31,7 +31,7 @@ Deno.test("the age of a lease counts from before the renewal was sent", () => {
   const lease = new Lease(now);
   const sent = lease.moment();
   now.steady += 4_000;
-  lease.renewed(sent);
+  lease.renewed("q", sent);
   now.steady += 1_001;
   assert.equal(lease.inDoubt, true);
 });
@@ -41,11 +41,34 @@ Deno.test("a lease on nothing is never in doubt, and starts with the first job",
   const lease = new Lease(now);
   now.wall += 3_600_000;
   assert.equal(lease.inDoubt, false);
-  lease.begun(lease.moment());
-  now.wall += 4_000;
-  lease.begun(lease.moment());
-  now.wall += 1_001;
-  assert.equal(lease.inDoubt, true, "a later reserve does not renew old jobs");
-  lease.idle();
+  lease.renewed("q", lease.moment());
+  now.wall += 5_001;
+  assert.equal(lease.inDoubt, true);
+  lease.idle("q");
+  assert.equal(lease.inDoubt, false);
+});
+
+Deno.test("of the leases in several queues the oldest counts", () => {
+  const now = turnable();
+  const lease = new Lease(now);
+  const sent = lease.moment();
+  now.steady += 4_000;
+  lease.renewed("a", lease.moment());
+  // Its answer comes after that of a later renewal of another queue.
+  lease.renewed("b", sent);
+  now.steady += 1_001;
+  assert.equal(lease.inDoubt, true);
+  lease.idle("b");
+  assert.equal(lease.inDoubt, false);
+});
+
+Deno.test("an answer that comes late makes a lease no older", () => {
+  const now = turnable();
+  const lease = new Lease(now);
+  const sent = lease.moment();
+  now.steady += 4_000;
+  lease.renewed("q", lease.moment());
+  lease.renewed("q", sent);
+  now.steady += 1_001;
   assert.equal(lease.inDoubt, false);
 });
