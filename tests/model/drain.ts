@@ -4,10 +4,10 @@ import type { World } from "./world.ts";
 
 const ROUND_MS = 250;
 /**
- * A minute: twice as long as any job waits for its retry, for the lease of a
+ * Two minutes: twice as long as any job waits for its retry, for the lease of a
  * dead worker, or for a busy one that drains.
  */
-const ROUNDS_WITHOUT_END = 240;
+const ROUNDS_WITHOUT_END = 480;
 /** A mark of the dead is kept for 60 ticks, a lease lapses after 10. */
 const LAST_TICKS = 75;
 /** It takes as many commands as half a run, so not all runs do it. */
@@ -20,6 +20,7 @@ const LAST_TICKS_EVERY = 8;
 export async function drain(world: World): Promise<void> {
   world.note("no more faults");
   world.calm = true;
+  world.calmSinceMs = world.nowMs;
   if (world.memoryIsFull) await world.store.limitMemory(false);
   world.memoryIsFull = false;
   // What was scheduled before the clock went back is due again.
@@ -34,7 +35,7 @@ export async function drain(world: World): Promise<void> {
     await oneRound(world);
     if (round % 8 < 7) continue;
     const look = await check(world);
-    if (isOver(look) && world.strays.length === 0) break;
+    if (isOver(look) && world.strays.length === 0 && !world.fastIsBusy) break;
     if (world.ledger.ends !== ends) since = round;
     ends = world.ledger.ends;
   }
@@ -44,9 +45,9 @@ export async function drain(world: World): Promise<void> {
   const broker = world.directBroker();
   for (let tick = 0; tick < LAST_TICKS; tick++) {
     world.pass(1_000);
-    const { lapsed } = await broker.reap(world.store.queue);
-    for (const name of lapsed) {
-      await broker.recover(name, world.store.queue, "lapsed");
+    for (const queue of world.store.queues) {
+      const { lapsed } = await broker.reap(queue);
+      for (const name of lapsed) await broker.recover(name, queue, "lapsed");
     }
   }
   await check(world);
@@ -56,8 +57,12 @@ export async function drain(world: World): Promise<void> {
 async function oneRound(world: World): Promise<void> {
   world.step++;
   world.pass(ROUND_MS);
-  for (const predecessor of world.vacancies.splice(0)) world.spawn(predecessor);
-  if (world.living.length === 0) world.spawn();
+  for (const vacancy of world.vacancies.splice(0)) world.spawn(vacancy);
+  const { queues } = world.store;
+  const all = world.living.some(({ plan }) =>
+    plan.queues.length === queues.length
+  );
+  if (!all) world.spawn({ queues, fast: false });
   await runStray(world);
   await world.settle();
   for (let turn = 0; turn < 3; turn++) {

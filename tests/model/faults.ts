@@ -1,3 +1,4 @@
+import { LEASE_TICKS } from "../../src/broker/broker.ts";
 import type { Faults } from "./profile.ts";
 import { Violation } from "./ledger.ts";
 import type { World } from "./world.ts";
@@ -48,7 +49,9 @@ export async function inject(
     }
     case "orphan": {
       // Sent by a process that is not there any more.
-      world.store.wake(world.orphans).catch(() => {});
+      world.store.wake(world.orphans, random.pick(world.store.queues)).catch(
+        () => {},
+      );
       await world.deliver(world.orphans);
       return world.orphans.answer();
     }
@@ -76,6 +79,8 @@ export async function inject(
     }
     case "spawn":
       return spawn(world);
+    case "accuse":
+      return await accuse(world);
   }
 }
 
@@ -88,11 +93,27 @@ export async function runStray(world: World): Promise<void> {
   await command.run().catch((error) => {
     if (error instanceof Violation) throw error;
   });
+  command.lost?.();
   if (!command.onceOnly && random.chance(0.2)) strays.push(command);
 }
 
+/** Whoever takes a worker for lapsed is not believed. */
+async function accuse(world: World): Promise<void> {
+  const { random, store, names } = world;
+  const name = random.pick(names);
+  const queue = random.pick(store.queues);
+  const age = await store.age(queue, name);
+  world.note(`${name} is taken for lapsed in ${queue}, its age is ${age}`);
+  const jobs = await world.directBroker().recover(name, queue, "lapsed");
+  if (age !== undefined && age >= LEASE_TICKS) return;
+  if (jobs === 0 && await store.age(queue, name) === age) return;
+  throw new Violation(
+    `${name} was recovered as lapsed, but its last renewal was ${age} ticks old`,
+  );
+}
+
 function spawn(world: World): void {
-  const predecessor = world.vacancies.shift();
-  if (predecessor !== undefined) return world.spawn(predecessor);
+  const vacancy = world.vacancies.shift();
+  if (vacancy !== undefined) return world.spawn(vacancy);
   if (world.living.length < world.profile.workers) world.spawn();
 }

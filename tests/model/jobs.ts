@@ -9,19 +9,27 @@ export type Parcel =
   /** Jobs, as this library sends them. */
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
   /** A message of another program. */
-  | { readonly kind: "foreign"; readonly message: string };
+  | {
+    readonly kind: "foreign";
+    readonly queue: string;
+    readonly message: string;
+  };
 
 /** Everything that the producers of a run will send, in order. */
 export function planJobs(
   random: Random,
   profile: Profile,
-  queue: string,
+  queues: readonly string[],
   ledger: Ledger,
 ): Parcel[] {
   const parcels: Parcel[] = [];
   for (let number = 0; number < profile.jobs;) {
     const label = `L${number}`;
     const kind = random.weighted(profile.kinds);
+    const queue = random.pick(queues);
+    const runsMs = random.chance(profile.slow)
+      ? random.whole(12_000, 25_000)
+      : 0;
     const foreign = kind !== "poison" && random.chance(0.15);
     const retries = kind === "failing" || kind === "poison"
       ? random.whole(0, 2)
@@ -40,10 +48,18 @@ export function planJobs(
       });
     if (kind === "garbage" || foreign) {
       const copies = kind === "garbage" ? 1 : random.whole(1, 3);
-      ledger.open({ label, kind, retries, failures, unique: copies === 1 });
+      ledger.open({
+        label,
+        kind,
+        queue,
+        retries,
+        failures,
+        runsMs,
+        unique: copies === 1,
+      });
       const message = kind === "garbage" ? text().slice(0, -1) : text();
       for (let copy = 0; copy < copies; copy++) {
-        parcels.push({ kind: "foreign", message });
+        parcels.push({ kind: "foreign", queue, message });
       }
       number++;
       continue;
@@ -53,8 +69,10 @@ export function planJobs(
       ledger.open({
         label: `L${number}`,
         kind,
+        queue,
         retries,
         failures,
+        runsMs,
         unique: true,
       });
       const id = `p${number % 2}.${number}`;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { FastJobs } from "./fast_jobs.ts";
+
 /** Something that must never be so. */
 export class Violation extends Error {
   override name = "Violation";
@@ -25,9 +27,12 @@ export type JobKind = "plain" | "flaky" | "failing" | "poison" | "garbage";
 export interface Account {
   readonly label: string;
   readonly kind: JobKind;
+  readonly queue: string;
   readonly retries: number;
   /** Attempts that a flaky job fails. */
   readonly failures: number;
+  /** How long an attempt takes at least. */
+  readonly runsMs: number;
   /** Whether a second copy of it would be an error. */
   readonly unique: boolean;
   /** Messages that the store took. */
@@ -51,13 +56,14 @@ export interface Intent {
 /** The accounts of all jobs, and what workers mean to do. */
 export class Ledger {
   readonly accounts = new Map<string, Account>();
+  readonly fast = new FastJobs();
   readonly #intents = new Map<string, Intent>();
   #ends = 0;
 
   open(
     account: Pick<
       Account,
-      "label" | "kind" | "retries" | "failures" | "unique"
+      "label" | "kind" | "queue" | "retries" | "failures" | "runsMs" | "unique"
     >,
   ): void {
     this.accounts.set(account.label, {
@@ -86,8 +92,9 @@ export class Ledger {
     return account;
   }
 
-  /** The store took a message of a producer. */
-  born(message: string): void {
+  /** The store took a message of a producer, or again one of a fast worker. */
+  stored(owner: string, message: string): void {
+    if (this.fast.has(owner)) return this.fast.returned(message);
     const account = this.of(message);
     account.born++;
     if (account.unique && account.born > 1) {
@@ -98,17 +105,28 @@ export class Ledger {
   /** A worker is about to settle this token so. */
   intend(
     worker: string,
+    queue: string,
     token: string,
-    message: string,
-    end: Intent["end"],
+    intent: Intent,
   ): void {
-    this.#intents.set(`${worker} ${token}`, { label: labelOf(message), end });
+    this.#intents.set(`${worker} ${queue} ${token}`, intent);
+  }
+
+  /** A fast worker has ended a job that the store does not know any more. */
+  endedFast(message: string): void {
+    this.#ends++;
+    this.fast.ended(message);
   }
 
   /** The store has ended what a worker held under this token. */
-  settled(worker: string, token: string, message: string): void {
+  settled(
+    worker: string,
+    queue: string,
+    token: string,
+    message: string,
+  ): void {
     const account = this.of(message);
-    const intent = this.#intents.get(`${worker} ${token}`);
+    const intent = this.#intents.get(`${worker} ${queue} ${token}`);
     if (intent?.label !== account.label) {
       throw new Violation(
         `${worker} settled ${account.label} under ${token}, but there it had ` +

@@ -15,6 +15,8 @@ export interface Command {
   /** Running it twice would be the fault of nobody but the test. */
   readonly onceOnly: boolean;
   run(): Promise<unknown>;
+  /** It was run, and nobody hears the answer. */
+  lost?(): void;
 }
 
 interface Packet {
@@ -89,6 +91,7 @@ export class Line {
     const packets = this.#packets;
     this.#packets = [];
     for (const { command, reject } of packets) {
+      command.lost?.();
       reject(
         new BrokerUnavailableError(`No answer to ${command.text}: it is lost`),
       );
@@ -103,6 +106,7 @@ export class Line {
   abandon(): Stray[] {
     const packets = this.#packets;
     this.#packets = [];
+    for (const { command } of packets) command.lost?.();
     return packets.map(({ command, answer }) => ({
       command,
       executed: answer !== undefined,

@@ -53,7 +53,8 @@ async function test(
 function summary(totals: Totals, startedMs: number): string {
   const seconds = (performance.now() - startedMs) / 1000;
   return `${totals.seeds} seeds, ${totals.jobs} jobs, ` +
-    `${totals.crashes} crashes, ${totals.failed ? 1 : 0} violations, ` +
+    `${totals.crashes} crashes, ${totals.lostFast} lost by fast workers, ` +
+    `${totals.failed ? 1 : 0} violations, ` +
     `${(totals.seeds / seconds).toFixed(1)} seeds/s`;
 }
 

@@ -23,15 +23,38 @@ for (const broker of ["redis", "sqlite"] as const) {
   });
 }
 
+/** Seeds that found something once. */
+const FOUND: Readonly<Record<BrokerName, readonly number[]>> = {
+  redis: [],
+  // A reserve that was answered long after it was sent, when a renewal of
+  // another queue had made the lease look young.
+  sqlite: [883],
+};
+
+for (const broker of ["redis", "sqlite"] as const) {
+  if (FOUND[broker].length === 0) continue;
+  Deno.test(`${broker} keeps every job in seeds that once did not`, async () => {
+    await using engine = await openEngine(broker);
+    for (const seed of FOUND[broker]) {
+      const { failure } = await engine.run({ seed });
+      assert.equal(failure?.error.message, undefined, `seed ${seed}`);
+    }
+  });
+}
+
 /** Where to begin, so that few runs are enough to see it go wrong. */
 const FIRST_SEEDS: Readonly<
   Record<Amendment, Partial<Record<BrokerName, number>>>
 > = {
-  F1: { redis: 110 },
-  F2: { redis: 20 },
-  F4: { redis: 20 },
-  F6: { redis: 1, sqlite: 1 },
-  F7: { redis: 130, sqlite: 160 },
+  F1: { redis: 2180 },
+  F2: { redis: 10 },
+  F4: { redis: 8 },
+  F6: { redis: 18, sqlite: 8 },
+  F7: { redis: 46, sqlite: 44 },
+  renew: { redis: 10, sqlite: 10 },
+  lapse: { redis: 1, sqlite: 1 },
+  idle: { redis: 1, sqlite: 1 },
+  order: { redis: 1, sqlite: 1 },
 };
 
 for (const amendment of Object.keys(AMENDMENTS) as Amendment[]) {
@@ -49,7 +72,7 @@ for (const amendment of Object.keys(AMENDMENTS) as Amendment[]) {
 
 Deno.test("a seed fails again in the same way, and in fewer steps", async () => {
   await using engine = await openEngine("redis", "F4");
-  const { failed } = await runMany(engine, { first: 20, count: 1_000 });
+  const { failed } = await runMany(engine, { first: 8, count: 1_000 });
   const { seed, failure } = failed!;
   const again = await engine.run({ seed });
   assert.equal(again.failure?.error.message, failure.error.message);

@@ -4,8 +4,16 @@ import { encodeOutcome } from "../../src/job/outcome.ts";
 import { type Ended, Slot } from "../../src/thread/protocol.ts";
 import type { Flight } from "../../src/worker/flight.ts";
 import { type Ledger, Violation } from "./ledger.ts";
+import { placeOf } from "./mutations.ts";
 
 const CONCURRENCY = 4;
+
+/** What the job thread has around it. */
+export interface ThreadSurroundings {
+  readonly ledger: Ledger;
+  nowMs(): number;
+  trace(text: string): void;
+}
 
 /** One job of a flight. */
 export interface Place {
@@ -20,17 +28,19 @@ export class ModelThread {
   /** Tokens of jobs that must not start now; see amendment F4. */
   readonly blocked = new Set<string>();
   readonly #worker: string;
-  readonly #ledger: Ledger;
-  readonly #trace: (text: string) => void;
+  readonly #fast: boolean;
+  readonly #around: ThreadSurroundings;
   readonly #flights = new Set<Flight>();
+  readonly #startedAtMs = new Map<string, number>();
 
   constructor(
     worker: string,
-    { ledger, trace }: { ledger: Ledger; trace(text: string): void },
+    around: ThreadSurroundings,
+    { fast }: { readonly fast: boolean },
   ) {
     this.#worker = worker;
-    this.#ledger = ledger;
-    this.#trace = trace;
+    this.#around = around;
+    this.#fast = fast;
   }
 
   get flights(): Flight[] {
@@ -70,23 +80,41 @@ export class ModelThread {
       for (let index = 0; index < flight.messages.length; index++) {
         if (
           flight.slot(index) === Slot.waiting &&
-          !this.blocked.has(flight.tokens[index])
+          !this.blocked.has(placeOf(flight, index))
         ) return { flight, index };
       }
     }
   }
 
-  /** Jobs that run. */
-  running(): Place[] {
+  /** Jobs that run and may end now. */
+  ending(): Place[] {
+    const { ledger, nowMs } = this.#around;
     return this.flights.flatMap((flight) =>
-      flight.started().map((index) => ({ flight, index }))
+      flight.started().filter((index) => {
+        const { runsMs } = ledger.of(flight.messages[index]);
+        const since = this.#startedAtMs.get(`${flight.number} ${index}`)!;
+        return nowMs() - since >= runsMs;
+      }).map((index) => ({ flight, index }))
+    );
+  }
+
+  /** Messages of all jobs that have neither ended nor been taken back. */
+  unended(): string[] {
+    return this.flights.flatMap((flight) =>
+      flight.messages.filter((_, index) =>
+        flight.slot(index) === Slot.waiting ||
+        flight.slot(index) === Slot.running
+      )
     );
   }
 
   start(flight: Flight, index: number): void {
-    const { label } = this.#ledger.of(flight.messages[index]);
-    this.#trace(`${this.#worker} starts ${label} (${flight.tokens[index]})`);
+    const { label } = this.#around.ledger.of(flight.messages[index]);
+    this.#around.trace(
+      `${this.#worker} starts ${label} (${flight.tokens[index]})`,
+    );
     setSlot(flight, index, Slot.running);
+    this.#startedAtMs.set(`${flight.number} ${index}`, this.#around.nowMs());
     if (flight.kind === "suspect" && this.count().started > 1) {
       throw new Violation(`${this.#worker} runs a suspect beside other jobs`);
     }
@@ -95,13 +123,13 @@ export class ModelThread {
   /** Ends a job that runs as its kind says; `undefined`: it killed the process. */
   end(flight: Flight, index: number): Ended | undefined {
     const text = flight.messages[index];
-    const { kind, label } = this.#ledger.of(text);
+    const { kind, label } = this.#around.ledger.of(text);
     if (kind === "poison") {
       this.#killedBy(text);
       return undefined;
     }
     const ended = this.#outcome(text, index);
-    this.#trace(`${this.#worker} ends ${label}: ${ended.kind}`);
+    this.#around.trace(`${this.#worker} ends ${label}: ${ended.kind}`);
     this.interrupt(flight, index);
     return ended;
   }
@@ -113,7 +141,7 @@ export class ModelThread {
   }
 
   #outcome(text: string, index: number): Ended {
-    const { kind, label, failures } = this.#ledger.of(text);
+    const { kind, label, failures } = this.#around.ledger.of(text);
     const error = { name: "Error", message: `${label} fails` };
     if (kind === "garbage") {
       return { index, ...failUndecodable(text, error), error } as Ended;
@@ -122,7 +150,11 @@ export class ModelThread {
     const fails = kind === "failing" ||
       kind === "flaky" && message.attempt <= failures;
     if (fails) {
-      return { index, ...failAttempt(text, message, error), error } as Ended;
+      return {
+        index,
+        ...failAttempt(text, message, error, { final: this.#fast }),
+        error,
+      } as Ended;
     }
     const outcome = encodeOutcome({ kind: "done", json: `"ok ${label}"` });
     return message.id === undefined
@@ -131,11 +163,13 @@ export class ModelThread {
   }
 
   #killedBy(text: string): void {
-    const account = this.#ledger.of(text);
+    const account = this.#around.ledger.of(text);
     const { waiting, started } = this.count();
     account.killed++;
-    this.#trace(`${account.label} kills ${this.#worker}`);
-    if (decodeMessage(text).attempt === 1 || waiting + started === 1) return;
+    this.#around.trace(`${account.label} kills ${this.#worker}`);
+    // A fast worker does not ask how a job came to where it waits.
+    if (this.#fast || waiting + started === 1) return;
+    if (decodeMessage(text).attempt === 1) return;
     throw new Violation(
       `${account.label} was charged before, and took ` +
         `${waiting + started - 1} neighbours with it again`,

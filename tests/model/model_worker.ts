@@ -3,20 +3,16 @@ import {
   type Broker,
   BrokerUnavailableError,
   FencedError,
-  MAX_BATCH_BYTES,
   MismatchError,
 } from "../../src/broker/broker.ts";
 import { Flight } from "../../src/worker/flight.ts";
-import { Heartbeat } from "../../src/worker/heartbeat.ts";
-import { LeasedHoldings } from "../../src/worker/holdings.ts";
-import { Lease } from "../../src/worker/lease.ts";
 import { settleCrashed, settlementOf } from "../../src/worker/outcomes.ts";
-import { Settler } from "../../src/worker/settler.ts";
-import { SuspectPolicy } from "../../src/worker/suspects.ts";
+import { labelOf } from "./ledger.ts";
 import { type Line, untilAnswered } from "./line.ts";
 import { ModelThread, type Place } from "./model_thread.ts";
-import { agreeable, releaseOnce } from "./mutations.ts";
-import type { End, Surroundings } from "./surroundings.ts";
+import { releaseOnce } from "./mutations.ts";
+import type { End, Surroundings, WorkerPlan } from "./surroundings.ts";
+import { WorkerParts } from "./worker_parts.ts";
 
 const MOST_IN_FLIGHT = 12;
 const BEAT_MS = 1_000;
@@ -24,96 +20,80 @@ const NEVER = new AbortController().signal;
 
 /**
  * One worker process: the real parts that speak with the broker, and between
- * them what the intake, the job thread and the ttl watch would do, a step at a
- * time.
+ * them what the job thread and the ttl watch would do, a step at a time.
  */
 export class ModelWorker {
   readonly name: string;
+  readonly plan: WorkerPlan;
   readonly line: Line;
   /** The connection on which it waits. */
   readonly waits: Line;
   isDead = false;
   /** Nothing of this process moves before. */
   suspendedUntilMs = 0;
-  /** How far its wall clock is from true time. */
+  /** Its wall clock against true time. */
   wallOffsetMs = 0;
   readonly #around: Surroundings;
   readonly #broker: Broker;
-  readonly #predecessor?: string;
-  readonly #wake: () => Promise<unknown>;
-  readonly #holdings: LeasedHoldings;
-  readonly #settler: Settler;
-  readonly #lease: Lease;
-  readonly #suspects = new SuspectPolicy();
-  readonly #heartbeat: Heartbeat;
+  readonly #wake: (queue: string) => Promise<unknown>;
+  readonly #parts: WorkerParts;
   readonly #thread: ModelThread;
   readonly #pauses: (() => void)[] = [];
+  /** Of fast mode: what it is about to put back. */
+  readonly #handing = new Set<readonly string[]>();
   #isServing = false;
   #isStopping = false;
   #isTaking = false;
   #isBeating = false;
   #isWaiting = false;
-  #isWoken = false;
+  /** The queue that a wait named. */
+  #woken: string | undefined;
   #batches = 0;
+  #emptyAtMs = -Infinity;
   #nextBeatMs = 0;
 
   constructor(
     around: Surroundings,
     name: string,
-    parts: {
+    plan: WorkerPlan,
+    connections: {
       broker: Broker;
       line: Line;
       waits: Line;
-      wake: () => Promise<unknown>;
-      predecessor?: string;
+      wake: (queue: string) => Promise<unknown>;
     },
   ) {
     this.#around = around;
     this.name = name;
-    this.line = parts.line;
-    this.waits = parts.waits;
-    this.#broker = parts.broker;
-    this.#thread = new ModelThread(name, around);
-    this.#wake = parts.wake;
-    this.#predecessor = parts.predecessor;
-    this.#lease = new Lease({
-      wallMs: () => around.nowMs() + this.wallOffsetMs,
-      steadyMs: () => around.nowMs(),
-    });
-    this.#holdings = new LeasedHoldings(
-      this.#broker,
+    this.plan = plan;
+    this.line = connections.line;
+    this.waits = connections.waits;
+    this.#broker = connections.broker;
+    this.#wake = connections.wake;
+    if (plan.fast) around.ledger.fast.register(name);
+    this.#thread = new ModelThread(name, around, plan);
+    this.#parts = new WorkerParts(around, {
+      ...plan,
       name,
-      around.queue,
-      NEVER,
-      () => this.#pause(),
-    );
-    this.#settler = new Settler(
-      this.#holdings,
-      (error) => this.#trouble(error),
-    );
-    this.#heartbeat = new Heartbeat({
       broker: this.#broker,
-      worker: name,
-      holdings: new Map([[
-        around.queue,
-        around.without === "F2" ? agreeable(this.#holdings) : this.#holdings,
-      ]]),
-      lease: this.#lease,
-      reaper: { step: () => this.#reap() },
-      health: () => ({}),
-      fenced: () => {},
-      outdated: () => {},
+      wallMs: () => around.nowMs() + this.wallOffsetMs,
+      pause: () => this.#pause(),
+      trouble: (error) => this.#trouble(error),
+      adopt: (queue, batch) => this.#adopt(queue, batch),
+      accept: (flight) => this.#accept(flight),
+      inFlight: () => this.#thread.count(),
+      runsAlone: () => this.#thread.runsAlone,
     });
   }
 
   /** Recovers its predecessor, then serves. */
   begin(): void {
     this.#launch(async () => {
-      const { queue } = this.#around;
+      const { queues, fast, predecessor } = this.plan;
       const pause = () => this.#pause();
-      await untilAnswered(() => this.#broker.register([queue]), pause);
-      const predecessor = this.#predecessor;
-      if (predecessor !== undefined) {
+      await untilAnswered(() => this.#broker.register(queues), pause);
+      for (const queue of queues) {
+        if (predecessor === undefined || fast) break;
         const recover = () =>
           this.#broker.recover(predecessor, queue, "replaced");
         await untilAnswered(recover, pause);
@@ -127,11 +107,16 @@ export class ModelWorker {
     return !this.isDead && this.#around.nowMs() >= this.suspendedUntilMs;
   }
 
+  /** Jobs are in its hands. */
+  get isBusy(): boolean {
+    return this.#thread.flights.length > 0 || this.#handing.size > 0;
+  }
+
   /** Nothing is held, and nothing is under way. */
   get isIdle(): boolean {
-    return this.#holdings.held === 0 && !this.#holdings.unanswered &&
-      !this.#isTaking && !this.#isBeating && this.#pauses.length === 0 &&
-      this.line.isEmpty;
+    return this.#parts.held === 0 && !this.#parts.unanswered &&
+      this.#handing.size === 0 && !this.#isTaking && !this.#isBeating &&
+      this.#pauses.length === 0 && this.line.isEmpty;
   }
 
   /** One step of its own; `false`: it had nothing to do. */
@@ -143,36 +128,37 @@ export class ModelWorker {
       return true;
     }
     if (!this.#isServing) return false;
-    if (this.#mayBeat() && random.chance(0.7)) {
+    const beats = !this.#isBeating && this.#around.nowMs() >= this.#nextBeatMs;
+    if (beats && random.chance(0.7)) {
       this.#beat();
       return true;
     }
-    if (this.#lease.inDoubt && this.#thread.count().waiting > 0) {
+    const { inDoubt } = this.#parts.lease;
+    if (inDoubt && this.#thread.count().waiting > 0) {
       this.#takeBack();
       return true;
     }
-    const waiting = this.#lease.inDoubt
-      ? undefined
-      : this.#thread.nextWaiting();
-    const running = this.#thread.running();
+    const waiting = inDoubt ? undefined : this.#thread.nextWaiting();
+    const ending = this.#thread.ending();
+    const { started } = this.#thread.count();
     const choices = {
       reserve: this.#mayReserve() ? 3 : 0,
       start: waiting !== undefined ? 4 : 0,
-      end: running.length > 0 ? 4 : 0,
-      wait: this.#mayReserve() && !this.#isWaiting && !this.#isWoken &&
-          this.#thread.count().waiting === 0
+      end: ending.length > 0 ? 4 : 0,
+      wait: this.#mayReserve() && !this.#isWaiting &&
+          this.#woken === undefined && this.#thread.count().waiting === 0
         ? 1
         : 0,
-      pass: this.#isWoken && !this.#mayReserve() ? 2 : 0,
+      pass: this.#woken !== undefined && !this.#mayReserve() ? 2 : 0,
       takeBack: !calm && waiting !== undefined ? 0.3 : 0,
-      handBack: this.#isStopping && running.length > 0 ? 2 : 0,
-      leave: this.#isStopping && running.length === 0 ? 1 : 0,
+      handBack: this.#isStopping && started > 0 ? 2 : 0,
+      leave: this.#isStopping && started === 0 ? 1 : 0,
     };
     if (Object.values(choices).every((weight) => weight === 0)) return false;
     const actions = {
       reserve: () => this.#reserve(),
       start: () => this.#start(waiting!),
-      end: () => this.#end(random.pick(running)),
+      end: () => this.#end(random.pick(ending)),
       wait: () => this.#wait(),
       pass: () => this.#pass(),
       takeBack: () => this.#takeBack(),
@@ -195,6 +181,11 @@ export class ModelWorker {
   die(how: End): void {
     if (this.isDead) return;
     this.isDead = true;
+    if (this.plan.fast) {
+      const { fast } = this.#around.ledger;
+      fast.excuse(this.#thread.unended());
+      for (const messages of this.#handing) fast.excuse(messages);
+    }
     this.#around.ended(this, how);
   }
 
@@ -202,47 +193,41 @@ export class ModelWorker {
 
   #mayReserve(): boolean {
     if (
-      this.#isTaking || this.#isStopping || this.#lease.inDoubt ||
+      this.#isTaking || this.#isStopping || this.#parts.lease.inDoubt ||
       this.#thread.runsAlone
     ) return false;
+    const nowMs = this.#around.nowMs();
+    // Without faults nothing comes in the same moment.
+    if (this.#around.calm && this.#emptyAtMs === nowMs) return false;
     const { waiting, started } = this.#thread.count();
     if (waiting + started === 0) return true;
-    const nowMs = this.#around.nowMs();
-    if (this.#suspects.wantsToDrain(nowMs)) this.#suspects.grant();
-    return this.#suspects.mayReserve(nowMs) &&
-      waiting + started < MOST_IN_FLIGHT;
+    const { suspects } = this.#parts;
+    if (suspects.wantsToDrain(nowMs)) suspects.grant();
+    return suspects.mayReserve(nowMs) && waiting + started < MOST_IN_FLIGHT;
   }
 
   #reserve(): void {
-    const { random, queue } = this.#around;
-    const request = {
-      limit: random.whole(1, 6),
-      bytes: MAX_BATCH_BYTES,
-      idle: this.#thread.count().waiting + this.#thread.count().started === 0,
-    };
+    const limit = this.#around.random.whole(1, 6);
     this.#isTaking = true;
-    this.#isWoken = false;
+    this.#woken = undefined;
     this.#launch(async () => {
       try {
-        const moment = this.#lease.moment();
-        const { flight, suspects } = await this.#holdings.reserve(
-          request,
-          (batch) => this.#adopt(batch),
-        );
-        this.#suspects.heard(queue, suspects, this.#around.nowMs());
-        if (flight === undefined) return;
-        if (this.#holdings.held > 0) this.#lease.begun(moment);
-        await this.#accept(flight);
+        const batches = this.#batches;
+        await this.#parts.reserve(limit);
+        if (batches === this.#batches) this.#emptyAtMs = this.#around.nowMs();
       } finally {
         this.#isTaking = false;
       }
     });
   }
 
-  #adopt(batch: Batch): Flight {
-    const { queue, trace } = this.#around;
-    trace(`${this.name} has ${batch.kind} ${batch.tokens.join(" ")}`);
-    return new Flight(++this.#batches, queue, batch, this.#around.nowMs());
+  #adopt(queue: string, batch: Batch): Flight {
+    const { trace, ledger, nowMs } = this.#around;
+    trace(
+      `${this.name} has ${batch.kind} ${batch.tokens.join(" ")} of ${queue}`,
+    );
+    if (this.plan.fast) ledger.fast.received(this.name, batch.messages);
+    return new Flight(++this.#batches, queue, batch, nowMs());
   }
 
   async #accept(flight: Flight): Promise<void> {
@@ -251,7 +236,7 @@ export class ModelWorker {
       this.#around.ledger.of(flight.messages[0]).begun++;
       this.#thread.beginning++;
       try {
-        await this.#holdings.begin(flight);
+        await this.#parts.holdings.get(flight.queue)!.begin(flight);
       } finally {
         this.#thread.beginning--;
       }
@@ -262,22 +247,28 @@ export class ModelWorker {
 
   #settleCrashed(flight: Flight): void {
     const { ledger, without } = this.#around;
-    this.#settler.add(flight.messages.map((message, index) => {
-      flight.ended(index);
-      let settlement = settleCrashed(flight, index);
-      if (without === "F6" && settlement.kind === "retry") {
-        settlement = { ...settlement, alone: false };
-      }
-      ledger.intend(this.name, settlement.token, message, "charged");
-      return { flight, index, settlement };
-    }));
+    this.#parts.settlers.get(flight.queue)!.add(
+      flight.messages.map((message, index) => {
+        flight.ended(index);
+        let settlement = settleCrashed(flight, index);
+        if (without === "F6" && settlement.kind === "retry") {
+          settlement = { ...settlement, alone: false };
+        }
+        ledger.intend(this.name, flight.queue, settlement.token, {
+          label: labelOf(message),
+          end: "charged",
+        });
+        return { flight, index, settlement };
+      }),
+    );
   }
 
   #wait(): void {
     this.#isWaiting = true;
+    const queue = this.#around.random.pick(this.plan.queues);
     this.#launch(async () => {
       try {
-        this.#isWoken = await this.#wake() !== null;
+        if (await this.#wake(queue) !== null) this.#woken = queue;
       } finally {
         this.#isWaiting = false;
       }
@@ -285,32 +276,32 @@ export class ModelWorker {
   }
 
   #pass(): void {
-    this.#isWoken = false;
-    this.#launch(() => this.#broker.pass(this.#around.queue));
+    const queue = this.#woken!;
+    this.#woken = undefined;
+    this.#launch(() => this.#broker.pass(queue));
   }
 
   async #start({ flight, index }: Place): Promise<void> {
     this.#thread.start(flight, index);
-    await this.#around.checkStart(
-      this.name,
-      flight.tokens[index],
-      flight.messages[index],
-    );
+    if (this.plan.fast) return;
+    await this.#around.checkStart(this.name, flight, index);
   }
 
   #end({ flight, index }: Place): void {
+    const message = flight.messages[index];
     const ended = this.#thread.end(flight, index);
-    if (ended === undefined) {
-      return this.die("died");
-    }
+    if (ended === undefined) return this.die("died");
+    const { ledger } = this.#around;
     const settlement = settlementOf(flight, ended)!;
-    this.#around.ledger.intend(
-      this.name,
-      settlement.token,
-      flight.messages[index],
-      settlement.kind,
-    );
-    this.#settler.add([{ flight, index, settlement }]);
+    if (this.plan.fast) ledger.endedFast(message);
+    else {
+      ledger.intend(this.name, flight.queue, settlement.token, {
+        label: labelOf(message),
+        end: settlement.kind,
+      });
+    }
+    this.#parts.settlers.get(flight.queue)!
+      .add([{ flight, index, settlement }]);
     this.#thread.forget(flight);
   }
 
@@ -318,8 +309,9 @@ export class ModelWorker {
 
   #takeBack(): void {
     for (const flight of this.#thread.flights) {
-      if (this.#around.without === "F4") this.#releaseOnce(flight);
-      else this.#release(flight, flight.takeBack());
+      if (this.#around.without === "F4" && !this.plan.fast) {
+        this.#releaseOnce(flight);
+      } else this.#release(flight, flight.takeBack());
     }
   }
 
@@ -333,13 +325,32 @@ export class ModelWorker {
 
   #release(flight: Flight, indices: readonly number[]): void {
     if (indices.length === 0) return;
-    this.#launch(() => this.#holdings.release(flight, indices));
+    const holdings = this.#parts.holdings.get(flight.queue)!;
+    this.#launch(() =>
+      this.plan.fast
+        ? this.#handOver(flight, indices)
+        : holdings.release(flight, indices)
+    );
     this.#thread.forget(flight);
+  }
+
+  /** Nobody repeats what a fast worker does: then its jobs may be lost. */
+  async #handOver(flight: Flight, indices: readonly number[]): Promise<void> {
+    const messages = indices.map((index) => flight.messages[index]);
+    this.#handing.add(messages);
+    try {
+      await this.#parts.holdings.get(flight.queue)!.release(flight, indices);
+    } catch (error) {
+      this.#around.ledger.fast.excuse(messages);
+      this.#around.trace(`${this.name} can't put back jobs: ${error}`);
+    } finally {
+      this.#handing.delete(messages);
+    }
   }
 
   #releaseOnce(flight: Flight): void {
     const release = (tokens: readonly string[]) =>
-      this.#broker.release(this.name, this.#around.queue, tokens);
+      this.#broker.release(this.name, flight.queue, tokens);
     this.#launch(() =>
       releaseOnce(flight, this.#thread.blocked, release)
         .then(() => this.#thread.forget(flight))
@@ -353,29 +364,16 @@ export class ModelWorker {
     this.die(this.isIdle ? "left" : "left early");
   }
 
-  #mayBeat(): boolean {
-    return !this.#isBeating && this.#around.nowMs() >= this.#nextBeatMs;
-  }
-
   #beat(): void {
     this.#isBeating = true;
     this.#nextBeatMs = this.#around.nowMs() + BEAT_MS;
     this.#launch(async () => {
       try {
-        await this.#heartbeat.beat(NEVER);
+        await this.#parts.heartbeat.beat(NEVER);
       } finally {
         this.#isBeating = false;
       }
     });
-  }
-
-  async #reap(): Promise<void> {
-    const { queue, nowMs } = this.#around;
-    const reaped = await this.#broker.reap(queue);
-    this.#suspects.heard(queue, reaped.suspects, nowMs());
-    for (const worker of reaped.lapsed) {
-      await this.#broker.recover(worker, queue, "lapsed");
-    }
   }
 
   #pause(): Promise<void> {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Broker } from "../../src/broker/broker.ts";
 import { SCRIPTS } from "../../src/broker/redis/lua.ts";
 import type { ScriptTexts } from "../../src/broker/redis/scripts.ts";
 import { Slot } from "../../src/thread/protocol.ts";
@@ -11,7 +12,16 @@ import type { Flight } from "../../src/worker/flight.ts";
 import type { Holdings } from "../../src/worker/holdings.ts";
 
 /** An amendment that a run can do without. */
-export type Amendment = "F1" | "F2" | "F4" | "F6" | "F7";
+export type Amendment =
+  | "F1"
+  | "F2"
+  | "F4"
+  | "F6"
+  | "F7"
+  | "renew"
+  | "lapse"
+  | "idle"
+  | "order";
 
 /** All of them, and whether they concern a store without a network too. */
 export const AMENDMENTS: Readonly<
@@ -22,6 +32,10 @@ export const AMENDMENTS: Readonly<
   F4: { says: "an uncertain release is repeated", sqlite: false },
   F6: { says: "who was charged for a crash runs alone", sqlite: true },
   F7: { says: "only a suspect that began is charged", sqlite: true },
+  renew: { says: "a heartbeat renews the lease", sqlite: true },
+  lapse: { says: "only a lease that lapsed is taken away", sqlite: true },
+  idle: { says: "idle means nothing in flight in any queue", sqlite: true },
+  order: { says: "queues are asked in strict order", sqlite: true },
 };
 
 /** The scripts of Redis without an amendment. */
@@ -57,6 +71,12 @@ export function brokenScripts(without?: Amendment): ScriptTexts["scripts"] {
 export function tamperWith(
   without?: Amendment,
 ): ((name: string, owner: string, args: string[]) => void) | undefined {
+  if (without === "lapse") {
+    return (name, _owner, args) => {
+      if (name !== "recover") return;
+      args.splice(0, args.length, ...args.map(unchecked));
+    };
+  }
   if (without !== "F1") return undefined;
   const batches = new Map<string, number>();
   return (name, owner, args) => {
@@ -64,6 +84,41 @@ export function tamperWith(
     const batch = (batches.get(owner) ?? 0) + 1;
     batches.set(owner, batch);
     args.push(String(batch));
+  };
+}
+
+/** The reason of a recovery for which nothing is checked. */
+export function unchecked<T>(reason: T): T | "replaced" {
+  return reason === "lapsed" ? "replaced" : reason;
+}
+
+/** A broker whose renewals are never sent. */
+export function neverRenewing(
+  broker: Broker,
+  holdings: ReadonlyMap<string, Holdings>,
+): Broker {
+  const renew: Broker["renew"] = (_worker, queues) =>
+    Promise.resolve(
+      queues.map((queue) => ({ held: holdings.get(queue)!.held, schema: 1 })),
+    );
+  return new Proxy(broker, {
+    get: (real, verb) => verb === "renew" ? renew : Reflect.get(real, verb),
+  });
+}
+
+/** Holdings that take a suspect when their own queue is idle. */
+export function idleByItself(holdings: Holdings): Holdings {
+  return {
+    ...agreeable(holdings),
+    get held() {
+      return holdings.held;
+    },
+    get unanswered() {
+      return holdings.unanswered;
+    },
+    disagree: () => holdings.disagree(),
+    reserve: (request, adopt) =>
+      holdings.reserve({ ...request, idle: holdings.held === 0 }, adopt),
   };
 }
 
@@ -92,19 +147,25 @@ export async function releaseOnce(
   release: (tokens: readonly string[]) => Promise<void>,
 ): Promise<void> {
   const open = flight.tokens.map((_, index) => index).filter((index) =>
-    flight.slot(index) === Slot.waiting && !blocked.has(flight.tokens[index])
+    flight.slot(index) === Slot.waiting && !blocked.has(placeOf(flight, index))
   );
   if (open.length === 0) return;
   const tokens = open.map((index) => flight.tokens[index]);
-  for (const token of tokens) blocked.add(token);
+  const places = open.map((index) => placeOf(flight, index));
+  for (const place of places) blocked.add(place);
   try {
     await release(tokens);
     for (const index of open) {
       if (flight.takeBackOne(index) && flight.leave(index)) flight.gone(index);
     }
   } finally {
-    for (const token of tokens) blocked.delete(token);
+    for (const place of places) blocked.delete(place);
   }
+}
+
+/** What a job of a flight is called in all queues. */
+export function placeOf({ queue, tokens }: Flight, index: number): string {
+  return `${queue} ${tokens[index]}`;
 }
 
 function replaced(text: string, old: string, by: string): string {

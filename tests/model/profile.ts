@@ -24,11 +24,18 @@ export interface Faults {
   spawn: number;
   /** Someone reaps who is no worker. */
   reaper: number;
+  /** Someone takes a worker for lapsed. */
+  accuse: number;
 }
 
 /** What a seed decides before the first step. */
 export interface Profile {
+  readonly queues: number;
   readonly workers: number;
+  /** How many of the workers are fast ones. */
+  readonly fast: number;
+  /** How many of the jobs take long. */
+  readonly slow: number;
   readonly jobs: number;
   readonly steps: number;
   readonly faults: Faults;
@@ -64,7 +71,10 @@ export function chooseProfile(
     garbage: some(0.4),
   };
   return {
+    queues: random.whole(1, 3),
     workers: random.whole(1, 4),
+    fast: random.chance(0.25) ? 0.4 : 0,
+    slow: random.chance(0.15) ? 0.15 : 0,
     jobs: random.whole(10, 45),
     steps: random.whole(300, 700),
     duplicates: hasNetwork && random.chance(0.6) ? 0.05 * random.next() : 0,
@@ -83,6 +93,7 @@ export function chooseProfile(
       stop: some(0.3),
       spawn: 0.4,
       reaper: some(0.8),
+      accuse: some(0.4),
     },
   };
 }

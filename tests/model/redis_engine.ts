@@ -2,6 +2,7 @@ import { ServerConnection } from "../../src/broker/redis/connection.ts";
 import { RedisServer } from "../harness/redis_server.ts";
 import type { Engine, SeedOptions } from "./engine.ts";
 import { type Amendment, brokenScripts, tamperWith } from "./mutations.ts";
+import { namesOf } from "./store.ts";
 import { loadScripts, type RedisParts, RedisStore } from "./redis_store.ts";
 import { type RunReport, runSeed } from "./run_seed.ts";
 
@@ -21,8 +22,9 @@ export async function openRedis(without?: Amendment): Promise<Engine> {
     memory: boolean,
   ): Promise<RunReport> =>
     runSeed(
-      { ...options, without, memory },
-      (ledger) => new RedisStore(parts, `m${options.seed}`, ledger),
+      { ...options, without, memory, network: true },
+      (ledger, queues) =>
+        new RedisStore(parts, namesOf(options.seed, queues), ledger),
     );
   let own: Promise<RedisParts> | undefined;
   let last: Promise<unknown> = Promise.resolve();

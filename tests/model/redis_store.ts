@@ -12,6 +12,7 @@ import {
   Scripts,
   type ScriptTexts,
 } from "../../src/broker/redis/scripts.ts";
+import type { Taken } from "./fast_jobs.ts";
 import { type Ledger, Violation } from "./ledger.ts";
 import type { Command, Line } from "./line.ts";
 import type { Look, Store } from "./store.ts";
@@ -80,22 +81,19 @@ export async function loadScripts(
   return { scripts, names, timed, look: await load(LOOK) as string };
 }
 
-/** One queue of a real Redis server. */
+/** Queues of a real Redis server. */
 export class RedisStore implements Store {
-  readonly hasNetwork = true;
-  readonly queue: string;
+  readonly queues: readonly string[];
   clockMs = 0;
   readonly #parts: RedisParts;
   readonly #ledger: Ledger;
-  readonly #keys: QueueKeys;
-  readonly #prefix: string;
+  readonly #keys: ReadonlyMap<string, QueueKeys>;
 
-  constructor(parts: RedisParts, queue: string, ledger: Ledger) {
+  constructor(parts: RedisParts, queues: readonly string[], ledger: Ledger) {
     this.#parts = parts;
     this.#ledger = ledger;
-    this.queue = queue;
-    this.#keys = new QueueKeys(queue);
-    this.#prefix = `mqk:{${queue}}:`;
+    this.queues = queues;
+    this.#keys = new Map(queues.map((queue) => [queue, new QueueKeys(queue)]));
   }
 
   broker(line: Line): Broker {
@@ -107,13 +105,13 @@ export class RedisStore implements Store {
     return new RedisBroker("redis://model", {}, scripts, connection);
   }
 
-  push(line: Line, message: string): Promise<unknown> {
-    const { ready } = this.#keys;
+  push(line: Line, queue: string, message: string): Promise<unknown> {
+    const { ready } = this.#keys.get(queue)!;
     return line.send(this.#command(line.owner, ["RPUSH", ready, message]));
   }
 
-  async wake(line: Line): Promise<unknown> {
-    const { ready, inbox } = this.#keys;
+  async wake(line: Line, queue: string): Promise<unknown> {
+    const { ready, inbox } = this.#keys.get(queue)!;
     try {
       return await line.send(
         this.#command(line.owner, ["LMOVE", ready, inbox, "LEFT", "RIGHT"]),
@@ -126,28 +124,57 @@ export class RedisStore implements Store {
   }
 
   async look(workers: readonly string[]): Promise<Look> {
+    const looks = await Promise.all(
+      this.queues.map((queue) => this.#look(queue, workers)),
+    );
+    return {
+      waiting: looks.flatMap(({ waiting }) => waiting),
+      held: looks.flatMap(({ held }) => held),
+      failed: looks.flatMap(({ failed }) => failed),
+      places: new Map(looks.flatMap(({ places }) => [...places])),
+    };
+  }
+
+  async #look(queue: string, workers: readonly string[]): Promise<Look> {
     const seen = await this.#parts.connection.call(
       undefined,
-      ["EVALSHA", this.#parts.look, "1", this.#prefix, ...workers],
+      ["EVALSHA", this.#parts.look, "1", prefixOf(queue), ...workers],
     ) as string[][];
     const waiting = PLACES.flatMap((place, i) =>
-      seen[i].map((message) => ({ place, message }))
+      seen[i].map((message) => ({ queue, place, message }))
     );
     const held = workers.flatMap((worker, i) => {
       const pairs = seen[9 + i];
       return pairs.flatMap((token, at) =>
-        at % 2 === 0 ? [{ worker, token, message: pairs[at + 1] }] : []
+        at % 2 === 0 ? [{ queue, worker, token, message: pairs[at + 1] }] : []
       );
     });
     const places = new Map<string, "living" | "dead">();
     for (let i = 0; i < seen[8].length; i += 2) {
-      places.set(seen[8][i], Number(seen[8][i + 1]) < 0 ? "dead" : "living");
+      const state = Number(seen[8][i + 1]) < 0 ? "dead" : "living";
+      places.set(`${queue} ${seen[8][i]}`, state);
     }
-    return { waiting, held, failed: seen[7], places };
+    const failed = seen[7].map((entry) => ({ queue, entry }));
+    return { waiting, held, failed, places };
   }
 
-  async holds(worker: string, token: string): Promise<string | null> {
-    const key = this.#keys.held(worker);
+  async age(queue: string, worker: string): Promise<number | undefined> {
+    const { connection } = this.#parts;
+    const { meta, workers } = this.#keys.get(queue)!;
+    const [tick, place] = await Promise.all([
+      connection.call(meta, ["HGET", meta, "tick"]),
+      connection.call(workers, ["ZSCORE", workers, worker]),
+    ]);
+    if (place === null || Number(place) < 0) return undefined;
+    return Number(tick) - Number(place);
+  }
+
+  async holds(
+    queue: string,
+    worker: string,
+    token: string,
+  ): Promise<string | null> {
+    const key = this.#keys.get(queue)!.held(worker);
     return await this.#parts.connection.call(key, ["HGET", key, token]) as
       | string
       | null;
@@ -172,15 +199,18 @@ export class RedisStore implements Store {
     const keys = await this.#allKeys();
     await Promise.all([
       connection.call(undefined, ["UNLINK", "none", ...keys]),
-      connection.call(undefined, ["SREM", QUEUES_KEY, this.queue]),
+      connection.call(undefined, ["SREM", QUEUES_KEY, ...this.queues]),
     ]);
   }
 
   async #allKeys(): Promise<string[]> {
-    return await this.#parts.connection.call(
-      undefined,
-      ["KEYS", `${this.#prefix}*`],
-    ) as string[];
+    const { connection } = this.#parts;
+    const found = await Promise.all(
+      this.queues.map((queue) =>
+        connection.call(undefined, ["KEYS", `${prefixOf(queue)}*`])
+      ),
+    ) as string[][];
+    return found.flat();
   }
 
   #command(owner: string, args: string[]): Command {
@@ -189,15 +219,19 @@ export class RedisStore implements Store {
     tamper?.(name, owner, args);
     const enqueues = name === "RPUSH" || name === "schedule" ||
       name === "enqueue_once";
+    const taken: Taken[] = [];
     return {
+      lost: () => taken.forEach((one) => this.#ledger.fast.answerLost(one)),
       text: name + " " + brief(args),
       // A second copy of these is a second job.
       onceOnly: name === "RPUSH" || name === "schedule",
       run: () =>
         name === "settle"
           ? this.#settle(args)
+          : name === "take"
+          ? this.#take(owner, args, taken)
           : enqueues
-          ? this.#enqueue(name, args)
+          ? this.#enqueue(owner, name, args)
           : names.has(args[1])
           ? this.#script(name, args)
           : this.#run(args),
@@ -226,8 +260,11 @@ export class RedisStore implements Store {
   /** Looks at what is held before, so that it is known what the script ended. */
   async #settle(args: string[]): Promise<unknown> {
     const tokens = args.filter((text) => TOKEN.test(text));
+    // A fast worker stores outcomes: it holds nothing.
+    if (tokens.length === 0) return await this.#script("settle", args);
     const [, , , meta, , held] = args;
-    if (meta !== this.#keys.meta) throw new Error(`not ours: ${meta}`);
+    const queue = this.queues.find((one) => this.#keys.get(one)!.meta === meta);
+    if (queue === undefined) throw new Error(`not ours: ${meta}`);
     const before = this.#parts.connection.call(held, [
       "HMGET",
       held,
@@ -236,15 +273,33 @@ export class RedisStore implements Store {
     const reply = this.#script("settle", args);
     const messages = await before as (string | null)[];
     const answer = await reply;
-    const worker = held.slice(this.#keys.held("").length);
+    const worker = held.slice(this.#keys.get(queue)!.held("").length);
     tokens.forEach((token, i) => {
       const message = messages[i];
-      if (message !== null) this.#ledger.settled(worker, token, message);
+      if (message !== null) {
+        this.#ledger.settled(worker, queue, token, message);
+      }
     });
     return answer;
   }
 
-  async #enqueue(name: string, args: string[]): Promise<unknown> {
+  async #take(
+    owner: string,
+    args: string[],
+    taken: Taken[],
+  ): Promise<unknown> {
+    const messages = await this.#script("take", args) as string[];
+    if (messages.length > 0) {
+      taken.push(this.#ledger.fast.took(owner, messages));
+    }
+    return messages;
+  }
+
+  async #enqueue(
+    owner: string,
+    name: string,
+    args: string[],
+  ): Promise<unknown> {
     const reply = await this.#run(args);
     for (const message of args.slice(2)) {
       if (!message.includes('"args"')) continue;
@@ -252,10 +307,14 @@ export class RedisStore implements Store {
       if (name === "enqueue_once" && this.#ledger.of(message).born > 0) {
         continue;
       }
-      this.#ledger.born(message);
+      this.#ledger.stored(owner, message);
     }
     return reply;
   }
+}
+
+function prefixOf(queue: string): string {
+  return `mqk:{${queue}}:`;
 }
 
 /** Arguments without keys and long texts. */

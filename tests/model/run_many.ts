@@ -11,6 +11,8 @@ export interface Totals {
   seeds: number;
   jobs: number;
   crashes: number;
+  /** Jobs that fast workers lost, as fast mode allows. */
+  lostFast: number;
   failed?: FailedRun;
 }
 
@@ -22,7 +24,7 @@ export async function runMany(
     & Omit<SeedOptions, "seed">,
   ran: (totals: Totals) => void = () => {},
 ): Promise<Totals> {
-  const totals: Totals = { seeds: 0, jobs: 0, crashes: 0 };
+  const totals: Totals = { seeds: 0, jobs: 0, crashes: 0, lostFast: 0 };
   let next = first;
   const lane = async () => {
     while (next < first + count && totals.failed === undefined) {
@@ -30,6 +32,7 @@ export async function runMany(
       totals.seeds++;
       totals.jobs += report.jobs;
       totals.crashes += report.crashes;
+      totals.lostFast += report.lostFast;
       const { failure } = report;
       if (failure !== undefined) totals.failed ??= { ...report, failure };
       ran(totals);

@@ -11,6 +11,8 @@ export interface RunReport {
   readonly steps: number;
   /** Workers that ended other than by an order. */
   readonly crashes: number;
+  /** Jobs that fast workers lost, as fast mode allows. */
+  readonly lostFast: number;
   readonly failure?: Failure;
 }
 
@@ -27,7 +29,7 @@ const CHECK_EVERY_STEPS = 25;
 /** One run: steps and faults as the seed says, then the end without faults. */
 export async function runSeed(
   options: RunOptions & { readonly checkEvery?: number },
-  open: (ledger: Ledger) => Store,
+  open: (ledger: Ledger, queues: number) => Store,
 ): Promise<RunReport> {
   const world = new World(options, open);
   const { checkEvery = CHECK_EVERY_STEPS } = options;
@@ -54,6 +56,7 @@ export async function runSeed(
     jobs: world.ledger.accounts.size,
     steps: world.step,
     crashes: world.names.length - world.profile.workers,
+    lostFast: world.ledger.fast.lost,
     failure,
   };
 }

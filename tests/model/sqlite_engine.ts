@@ -5,6 +5,7 @@ import { SqliteBroker } from "../../src/broker/sqlite/sqlite_broker.ts";
 import type { Engine } from "./engine.ts";
 import type { Amendment } from "./mutations.ts";
 import { runSeed } from "./run_seed.ts";
+import { namesOf } from "./store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 
 /** Workers share so many connections: all of them write the same file. */
@@ -36,11 +37,11 @@ export async function openSqlite(without?: Amendment): Promise<Engine> {
     lanes: 1,
     run: (options) =>
       runSeed(
-        { ...options, without, memory: false },
-        (ledger) =>
+        { ...options, without, memory: false, network: false },
+        (ledger, queues) =>
           new SqliteStore(
             { brokers, db, clock, without },
-            `m${options.seed}`,
+            namesOf(options.seed, queues),
             ledger,
           ),
       ),

@@ -1,9 +1,10 @@
 import type { Broker, Settlement } from "../../src/broker/broker.ts";
 import { type Database, textOf } from "../../src/broker/sqlite/database.ts";
 import { parseToken, printToken } from "../../src/broker/sqlite/store.ts";
+import type { Taken } from "./fast_jobs.ts";
 import { type Ledger, Violation } from "./ledger.ts";
-import type { Line } from "./line.ts";
-import type { Amendment } from "./mutations.ts";
+import type { Command, Line } from "./line.ts";
+import { type Amendment, unchecked } from "./mutations.ts";
 import type { Look, Store } from "./store.ts";
 
 const STATES = ["ready", "suspect", "crashed"];
@@ -29,17 +30,16 @@ export interface SqliteParts {
   readonly without?: Amendment;
 }
 
-/** One queue of a real file. A command can't be lost: it is a call. */
+/** Queues of a real file. A command can't be lost: it is a call. */
 export class SqliteStore implements Store {
-  readonly hasNetwork = false;
-  readonly queue: string;
+  readonly queues: readonly string[];
   readonly #parts: SqliteParts;
   readonly #ledger: Ledger;
   #lines = 0;
 
-  constructor(parts: SqliteParts, queue: string, ledger: Ledger) {
+  constructor(parts: SqliteParts, queues: readonly string[], ledger: Ledger) {
     this.#parts = parts;
-    this.queue = queue;
+    this.queues = queues;
     this.#ledger = ledger;
   }
 
@@ -56,17 +56,13 @@ export class SqliteStore implements Store {
     const real = brokers[this.#lines++ % brokers.length];
     return new Proxy(real, {
       get: (_, verb: keyof Broker & string) => (...args: unknown[]) =>
-        line.send({
-          text: `${verb} ${brief(args)}`,
-          onceOnly: true,
-          run: () => this.#run(real, verb, args),
-        }),
+        line.send(this.#command(line.owner, real, verb, args)),
     });
   }
 
-  push(line: Line, message: string): Promise<unknown> {
+  push(line: Line, queue: string, message: string): Promise<unknown> {
     return this.broker(line).enqueue([
-      { id: "foreign.0", queue: this.queue, message },
+      { id: "foreign.0", queue, message },
     ]);
   }
 
@@ -76,34 +72,65 @@ export class SqliteStore implements Store {
   }
 
   look(): Promise<Look> {
-    const queue = this.#queueId();
+    const looks = this.queues.map((queue) => this.#look(queue));
+    return Promise.resolve({
+      waiting: looks.flatMap(({ waiting }) => waiting),
+      held: looks.flatMap(({ held }) => held),
+      failed: looks.flatMap(({ failed }) => failed),
+      places: new Map(looks.flatMap(({ places }) => [...places])),
+    });
+  }
+
+  #look(name: string): Look {
+    const queue = this.#queueId(name);
     const { db } = this.#parts;
     const waiting = [
-      ...this.#messages("waiting", "state", STATES),
-      ...this.#messages("due", "kind", KINDS),
+      ...this.#messages(name, "waiting", "state", STATES),
+      ...this.#messages(name, "due", "kind", KINDS),
     ];
     const held = db.rows(
       `SELECT worker, id, seq, mark, message FROM batch
          JOIN held ON held.batch = batch.id WHERE queue = ?`,
       queue,
     ).map(([worker, batch, seq, mark, message]) => ({
+      queue: name,
       worker: worker as string,
       token: printToken(batch as number, seq as number, mark as string),
       message: textOf(message),
     }));
     const failed = db.rows("SELECT entry FROM failed WHERE queue = ?", queue)
-      .map(([entry]) => textOf(entry));
+      .map(([entry]) => ({ queue: name, entry: textOf(entry) }));
     const places = new Map(
       db.rows("SELECT name, tick FROM worker WHERE queue = ?", queue).map((
-        [name, tick],
-      ) => [name as string, (tick as number) < 0 ? "dead" : "living"] as const),
+        [worker, tick],
+      ) =>
+        [
+          `${name} ${worker}`,
+          (tick as number) < 0 ? "dead" : "living",
+        ] as const
+      ),
     );
     this.#checkCounters(queue);
-    return Promise.resolve({ waiting, held, failed, places });
+    return { waiting, held, failed, places };
   }
 
-  holds(worker: string, token: string): Promise<string | null> {
-    return Promise.resolve(this.#held(worker, token));
+  holds(
+    queue: string,
+    worker: string,
+    token: string,
+  ): Promise<string | null> {
+    return Promise.resolve(this.#held(queue, worker, token));
+  }
+
+  age(queue: string, worker: string): Promise<number | undefined> {
+    const [age, place] = this.#parts.db.row(
+      `SELECT queue.tick - worker.tick, worker.tick FROM queue
+         JOIN worker ON worker.queue = queue.id
+         WHERE queue.name = ? AND worker.name = ?`,
+      queue,
+      worker,
+    ) as [number, number] | undefined ?? [];
+    return Promise.resolve(place === undefined || place < 0 ? undefined : age);
   }
 
   limitMemory(): Promise<void> {
@@ -111,43 +138,86 @@ export class SqliteStore implements Store {
   }
 
   leftovers(): Promise<string[]> {
-    const queue = this.#queueId();
+    const queues = this.queues.map((queue) => this.#queueId(queue));
     const tables = ["worker", "waiting", "batch", "due"];
     return Promise.resolve(
       tables.flatMap((table) =>
-        this.#parts.db.rows(`SELECT * FROM ${table} WHERE queue = ?`, queue)
-          .map((row) => `${table} ${row.join(" ")}`)
+        queues.flatMap((queue) =>
+          this.#parts.db.rows(`SELECT * FROM ${table} WHERE queue = ?`, queue)
+            .map((row) => `${table} ${row.join(" ")}`)
+        )
       ),
     );
   }
 
   clean(): Promise<void> {
-    const queue = this.#queueId();
     const { db } = this.#parts;
     db.exec("BEGIN IMMEDIATE");
-    db.run(
-      "DELETE FROM held WHERE batch IN (SELECT id FROM batch WHERE queue = ?)",
-      queue,
-    );
-    for (const table of TABLES) {
-      db.run(`DELETE FROM ${table} WHERE queue = ?`, queue);
+    for (const name of this.queues) {
+      const queue = this.#queueId(name);
+      db.run(
+        "DELETE FROM held WHERE batch IN (SELECT id FROM batch WHERE queue = ?)",
+        queue,
+      );
+      for (const table of TABLES) {
+        db.run(`DELETE FROM ${table} WHERE queue = ?`, queue);
+      }
+      db.run("DELETE FROM queue WHERE id = ?", queue);
     }
-    db.run("DELETE FROM queue WHERE id = ?", queue);
     db.exec("COMMIT");
     return Promise.resolve();
   }
 
-  async #run(real: Broker, verb: string, args: unknown[]): Promise<unknown> {
+  #command(
+    owner: string,
+    real: Broker,
+    verb: string,
+    args: unknown[],
+  ): Command {
+    const { fast } = this.#ledger;
+    const taken: Taken[] = [];
+    return {
+      text: `${verb} ${brief(args)}`,
+      onceOnly: true,
+      lost: () => taken.forEach((one) => fast.answerLost(one)),
+      run: async () => {
+        const answer = await this.#run(owner, real, verb, args);
+        const messages = answer as string[];
+        if (verb === "take" && messages.length > 0) {
+          taken.push(fast.took(owner, messages));
+        }
+        return answer;
+      },
+    };
+  }
+
+  async #run(
+    owner: string,
+    real: Broker,
+    verb: string,
+    args: unknown[],
+  ): Promise<unknown> {
+    if (verb === "recover" && this.#parts.without === "lapse") {
+      args = args.map(unchecked);
+    }
     const call = (real as unknown as Record<string, unknown>)[verb] as (
       ...args: unknown[]
     ) => Promise<unknown>;
     if (verb === "settle") {
-      const [worker, , settlements] = args as [string, string, Settlement[]];
-      const before = settlements.map(({ token }) => this.#held(worker, token));
+      const [worker, queue, settlements] = args as [
+        string,
+        string,
+        Settlement[],
+      ];
+      const before = settlements.map(({ token }) =>
+        this.#held(queue, worker, token)
+      );
       const settled = await call.apply(real, args);
       settlements.forEach(({ token }, index) => {
         const message = before[index];
-        if (message !== null) this.#ledger.settled(worker, token, message);
+        if (message !== null) {
+          this.#ledger.settled(worker, queue, token, message);
+        }
       });
       return settled;
     }
@@ -156,7 +226,7 @@ export class SqliteStore implements Store {
       const [entries] = args as Parameters<Broker["enqueue"]>;
       const ids = answer as string[];
       entries.forEach(({ id, message }, index) => {
-        if (ids[index] === id) this.#ledger.born(message);
+        if (ids[index] === id) this.#ledger.stored(owner, message);
       });
     }
     if (verb === "reserve" && this.#parts.without === "F7") {
@@ -171,33 +241,35 @@ export class SqliteStore implements Store {
     return answer;
   }
 
-  #queueId(): number {
+  #queueId(name: string): number {
     return this.#parts.db.value(
       "SELECT id FROM queue WHERE name = ?",
-      this.queue,
+      name,
     ) as number | undefined ?? -1;
   }
 
   #messages(
+    queue: string,
     table: string,
     column: string,
     places: readonly string[],
-  ): { place: string; message: string }[] {
+  ): { queue: string; place: string; message: string }[] {
     return this.#parts.db.rows(
       `SELECT ${column}, message FROM ${table} WHERE queue = ?`,
-      this.#queueId(),
+      this.#queueId(queue),
     ).map(([place, message]) => ({
+      queue,
       place: places[place as number],
       message: textOf(message),
     }));
   }
 
-  #held(worker: string, token: string): string | null {
+  #held(queue: string, worker: string, token: string): string | null {
     const { batch, seq, mark } = parseToken(token)!;
     const message = this.#parts.db.value(
       `SELECT message FROM batch JOIN held ON held.batch = batch.id
          WHERE queue = ? AND worker = ? AND id = ? AND seq = ? AND mark = ?`,
-      this.#queueId(),
+      this.#queueId(queue),
       worker,
       batch,
       seq,

@@ -1,3 +1,4 @@
+import type { Flight } from "../../src/worker/flight.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import { inject } from "./faults.ts";
 import { type Parcel, planJobs } from "./jobs.ts";
@@ -8,18 +9,22 @@ import type { Amendment } from "./mutations.ts";
 import { chooseProfile, type Faults, type Profile } from "./profile.ts";
 import { Random } from "./random.ts";
 import type { Store } from "./store.ts";
-import type { End, Surroundings } from "./surroundings.ts";
+import type { End, Surroundings, WorkerPlan } from "./surroundings.ts";
 
 /** How one run differs from others. */
 export interface RunOptions {
   readonly seed: number;
   /** Faults may limit the memory of the server, so nobody shares it. */
   readonly memory: boolean;
+  /** A command may be lost, late, or run twice. */
+  readonly network: boolean;
   readonly without?: Amendment;
   /** After so many steps the faults end; by default the seed decides. */
   readonly steps?: number;
 }
 
+/** After so long without faults nobody has lapsed because of one. */
+const FAULTS_ARE_OVER_AFTER_MS = 20_000;
 const STARTED_AT_MS = 1_800_000_000_000;
 
 /** All processes, connections and clocks of one run, and its store. */
@@ -34,10 +39,11 @@ export class World {
   /** Commands that nobody waits for, and that the store may still get. */
   readonly strays: Command[] = [];
   /** Workers that ended and have no successor yet. */
-  readonly vacancies: string[] = [];
+  readonly vacancies: WorkerPlan[] = [];
   readonly parcels: Parcel[];
   readonly trace: string[] = [];
   calm = false;
+  calmSinceMs = Infinity;
   /** True time, in milliseconds. */
   nowMs = 0;
   /** How far the store's clock is from it. */
@@ -59,22 +65,22 @@ export class World {
 
   constructor(
     options: RunOptions,
-    open: (ledger: Ledger) => Store,
+    open: (ledger: Ledger, queues: number) => Store,
   ) {
     this.#options = options;
     this.random = new Random(options.seed);
     this.ledger = new Ledger();
-    this.store = open(this.ledger);
-    this.store.clockMs = this.offsetMs;
     this.profile = chooseProfile(
       this.random,
-      this.store.hasNetwork,
+      options.network,
       options.memory,
     );
+    this.store = open(this.ledger, this.profile.queues);
+    this.store.clockMs = this.offsetMs;
     this.parcels = planJobs(
       this.random,
       this.profile,
-      this.store.queue,
+      this.store.queues,
       this.ledger,
     );
     for (const parcel of this.parcels) {
@@ -105,6 +111,11 @@ export class World {
     return this.workers.filter(({ isDead }) => !isDead);
   }
 
+  /** Fast workers have jobs that the store does not know any more. */
+  get fastIsBusy(): boolean {
+    return this.living.some((worker) => worker.plan.fast && worker.isBusy);
+  }
+
   /** A broker whose commands all arrive at once. */
   directBroker(): Broker {
     return this.store.broker(new DirectLine("observer"));
@@ -132,24 +143,36 @@ export class World {
   }
 
   /** Starts a worker process, perhaps as the successor of a dead one. */
-  spawn(predecessor?: string): void {
+  spawn(plan: WorkerPlan = this.#plan()): void {
     const name = `w${this.names.length + 1}`;
     this.names.push(name);
     const line = new Line(name);
     const waits = new Line(name);
     const around = this.#surroundings();
-    const worker = new ModelWorker(around, name, {
+    const worker = new ModelWorker(around, name, plan, {
       broker: this.store.broker(line),
       line,
       waits,
-      wake: () => this.store.wake(waits),
-      predecessor,
+      wake: (queue) => this.store.wake(waits, queue),
     });
+    const { queues, fast, predecessor } = plan;
     this.note(
-      `${name} starts` + (predecessor ? ` in the place of ${predecessor}` : ""),
+      `${name} starts for ${queues.join(" ")}${fast ? ", fast" : ""}` +
+        (predecessor ? `, in the place of ${predecessor}` : ""),
     );
     this.workers.push(worker);
     worker.begin();
+  }
+
+  /** What a new master may be told: which queues, in which order. */
+  #plan(): WorkerPlan {
+    const { random, profile, store } = this;
+    const some = store.queues.filter(() => random.chance(0.8));
+    const queues = some.length > 0 ? some : store.queues;
+    return {
+      queues: random.chance(0.2) ? queues.toReversed() : queues,
+      fast: random.chance(profile.fast),
+    };
   }
 
   /** One step: something moves, or something goes wrong. */
@@ -199,7 +222,7 @@ export class World {
     const parcel = this.parcels.shift();
     if (parcel === undefined) return;
     const sent = parcel.kind === "foreign"
-      ? this.store.push(this.producer, parcel.message)
+      ? this.store.push(this.producer, parcel.queue, parcel.message)
       : this.#producing.enqueue(parcel.entries);
     // Whether it is stored is what the store says.
     sent.catch(() => {});
@@ -228,7 +251,7 @@ export class World {
 
   /** What left a line without an answer may still arrive, or arrive again. */
   scatter(strays: readonly Stray[]): void {
-    if (!this.store.hasNetwork) return;
+    if (!this.#options.network) return;
     for (const { command, executed } of strays) {
       if (executed && command.onceOnly) continue;
       if (this.random.chance(executed ? 0.15 : 0.5)) this.strays.push(command);
@@ -251,7 +274,7 @@ export class World {
   #reap(): void {
     if (this.#isReaping) return;
     this.#isReaping = true;
-    const { queue } = this.store;
+    const queue = this.random.pick(this.store.queues);
     const step = async () => {
       const { lapsed } = await this.#reaping.reap(queue);
       for (const worker of lapsed) {
@@ -268,7 +291,6 @@ export class World {
     return {
       random: this.random,
       ledger: this.ledger,
-      queue: this.store.queue,
       get calm() {
         return isCalm();
       },
@@ -276,18 +298,20 @@ export class World {
       nowMs: () => this.nowMs,
       trace: (text) => this.note(text),
       failed: (error) => this.#error ??= error,
-      checkStart: (worker, token, message) =>
-        this.#checkStart(worker, token, message),
+      checkStart: (worker, flight, index) =>
+        this.#checkStart(worker, flight, index),
       ended: (worker, how) => this.#ended(worker, how),
     };
   }
 
   async #checkStart(
     worker: string,
-    token: string,
-    message: string,
+    { queue, tokens, messages }: Flight,
+    index: number,
   ): Promise<void> {
-    const held = await this.store.holds(worker, token);
+    const token = tokens[index];
+    const message = messages[index];
+    const held = await this.store.holds(queue, worker, token);
     if (held === message) return;
     throw new Violation(
       `${worker} starts ${this.ledger.of(message).label} under ${token}, but ` +
@@ -298,11 +322,17 @@ export class World {
   #ended(worker: ModelWorker, how: End): void {
     this.note(`${worker.name} has ${how}`);
     if (how === "fenced" || how === "left early") this.endedOtherwise++;
+    const calmMs = this.nowMs - this.calmSinceMs;
+    if (how === "fenced" && calmMs > FAULTS_ARE_OVER_AFTER_MS) {
+      this.#error ??= new Violation(
+        `${worker.name} has lapsed, though for ${calmMs} ms nothing hindered it`,
+      );
+    }
     this.scatter(worker.line.abandon());
     this.scatter(worker.waits.abandon());
     // Nobody may come in its place; then it lapses.
     if (how === "fenced" || this.calm || this.random.chance(0.7)) {
-      this.vacancies.push(worker.name);
+      this.vacancies.push({ ...worker.plan, predecessor: worker.name });
     }
   }
 }

@@ -1,0 +1,88 @@
+import {
+  BrokerUnavailableError,
+  FencedError,
+  MismatchError,
+} from "../../src/broker/broker.ts";
+import type { Holdings } from "../../src/worker/holdings.ts";
+import { Violation } from "./ledger.ts";
+
+/** What a worker hears in an ordinary life. */
+const EXPECTED = [BrokerUnavailableError, FencedError, MismatchError];
+
+/**
+ * Watches one worker ask its queues: in their order, once each, no more than
+ * is left of the limit, and nothing at all while a suspect runs.
+ */
+export class RoundCheck {
+  readonly #worker: string;
+  readonly #queues: readonly string[];
+  readonly #runsAlone: () => boolean;
+  readonly #found: (error: Error) => void;
+  #last = -1;
+  #left = 0;
+
+  constructor(
+    worker: string,
+    queues: readonly string[],
+    runsAlone: () => boolean,
+    found: (error: Error) => void,
+  ) {
+    this.#worker = worker;
+    this.#queues = queues;
+    this.#runsAlone = runsAlone;
+    this.#found = found;
+  }
+
+  /** A new round begins. */
+  begin(limit: number): void {
+    this.#last = -1;
+    this.#left = limit;
+  }
+
+  /** Holdings whose reserves are watched. */
+  over(holdings: Holdings): Holdings {
+    const place = this.#queues.indexOf(holdings.queue);
+    return {
+      queue: holdings.queue,
+      get held() {
+        return holdings.held;
+      },
+      get unanswered() {
+        return holdings.unanswered;
+      },
+      reserve: async (request, adopt) => {
+        this.#asks(place, request.limit);
+        try {
+          const answer = await holdings.reserve(request, adopt);
+          this.#left -= answer.flight?.messages.length ?? 0;
+          return answer;
+        } catch (error) {
+          // The intake tries again, whatever it is.
+          if (!EXPECTED.some((one) => error instanceof one)) {
+            this.#found(error as Error);
+          }
+          throw error;
+        }
+      },
+      settle: (endings) => holdings.settle(endings),
+      release: (flight, indices) => holdings.release(flight, indices),
+      begin: (flight) => holdings.begin(flight),
+      disagree: () => holdings.disagree(),
+    };
+  }
+
+  #asks(place: number, limit: number): void {
+    const wrong = place <= this.#last
+      ? `after queue ${this.#last}, which comes later`
+      : limit > this.#left
+      ? `for ${limit} jobs, where ${this.#left} are left`
+      : this.#runsAlone()
+      ? "while a suspect runs"
+      : undefined;
+    this.#last = place;
+    if (wrong === undefined) return;
+    this.#found(
+      new Violation(`${this.#worker} asks queue ${place} ${wrong}`),
+    );
+  }
+}
