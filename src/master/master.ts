@@ -48,6 +48,8 @@ interface Place {
   served?: boolean;
   /** The worker said that it ends on purpose. */
   replacing?: boolean;
+  /** Another place is to take over. */
+  succeeded?: boolean;
   killTimer?: ReturnType<typeof setTimeout>;
   done: Promise<void>;
 }
@@ -161,6 +163,23 @@ export class Master {
     }
   }
 
+  /** Lets a worker go that has run enough jobs, once its successor is ready. */
+  async #succeed(old: Place): Promise<void> {
+    if (this.#leaving || old.leaving.signal.aborted || old.succeeded) return;
+    old.succeeded = true;
+    const fresh = this.#addPlace(old.first);
+    const ready = await fresh.cameUp.promise;
+    if (this.#leaving) return;
+    if (!ready || old.leaving.signal.aborted) {
+      // The old one serves on, or was let go by someone else.
+      this.#leave(fresh);
+      old.succeeded = false;
+      return;
+    }
+    old.leaving.abort();
+    old.worker?.order({ order: "retire" });
+  }
+
   #addPlace(first: boolean): Place {
     const place: Place = {
       first,
@@ -259,6 +278,9 @@ export class Master {
         break;
       case "suspect":
         this.#drain.ask(worker.name);
+        break;
+      case "worn":
+        void this.#succeed(place);
         break;
       case "replace":
         place.replacing = true;

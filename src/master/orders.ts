@@ -20,6 +20,18 @@ export interface JobPermissions {
   readonly write: Allowed;
 }
 
+/** What job code in a sandbox may do. */
+export interface Sandbox {
+  readonly permissions: JobPermissions;
+  /** Absolute paths that it may read and import; `true`: all. */
+  readonly readable: true | readonly string[];
+  /**
+   * The file of the queues, or its folder, if it lies below the root: what
+   * lies beside it is readable if it was there when the worker started.
+   */
+  readonly hidden?: string;
+}
+
 /** The first line on a worker's stdin. */
 export interface WorkerConfig {
   /** Marks the lines of stderr that are reports. */

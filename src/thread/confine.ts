@@ -1,6 +1,6 @@
 import * as nodeModule from "node:module";
-import { fileURLToPath } from "node:url";
-import type { Sandbox } from "./protocol.ts";
+import { checkModuleFile } from "../loader/confinement.ts";
+import type { Sandbox } from "../master/orders.ts";
 
 /** What Deno has and does not declare. */
 type Hooks = {
@@ -22,50 +22,62 @@ export function confine(sandbox: Sandbox): void {
   for (const { prototype } of [MessagePort, MessageEvent]) {
     Object.freeze(prototype);
   }
+  const { registerHooks } = nodeModule as Hooks;
+  if (registerHooks === undefined) {
+    if (Deno.build.standalone) refuseOwnImports();
+    return;
+  }
   // An import reads a file without asking, e.g. as text what /proc says of
   // the processes around this one. What the first hook refuses, none gets.
-  (nodeModule as Hooks).registerHooks?.({
+  registerHooks({
     load(url, context, next) {
-      checkFile(url, sandbox);
+      const runtimeChecks = !Deno.build.standalone;
+      checkModuleFile(url, sandbox, { runtimeChecks });
       return next(url, context);
     },
   });
 }
 
-const SPECIAL = /^\/(proc|dev|sys)(\/|$)/;
-
 /**
- * Whether a module may be loaded, in addition to what the runtime checks.
- *
- * @throws {Deno.errors.NotCapable} If not.
+ * In such a compiled program `import()` asks for no permission. The loader
+ * checks the imports that stand in modules; so no others must come to be: not
+ * in code that is made from strings, nor in threads that have no loader.
  */
-function checkFile(url: string, sandbox: Sandbox): void {
-  if (!url.startsWith("file:")) return;
-  const path = fileURLToPath(url.replace(/[?#].*$/s, ""));
-  if (SPECIAL.test(path) || SPECIAL.test(realPath(path))) {
-    throw notCapable("all", path);
+function refuseOwnImports(): void {
+  const refuse = (object: object, name: string) => {
+    const value = () => {
+      throw new Deno.errors.NotCapable(
+        `${name} is not available to a job in a sandbox of the compiled ` +
+          "program: code made from strings could import any file",
+      );
+    };
+    Object.defineProperty(object, name, { value });
+  };
+  for (
+    const example of [
+      function () {},
+      async function () {},
+      function* () {},
+      async function* () {},
+    ]
+  ) {
+    const prototype = Object.getPrototypeOf(example);
+    const value = new Proxy(prototype.constructor, {
+      apply: refused,
+      construct: refused,
+    });
+    Object.defineProperty(prototype, "constructor", { value });
+    if (prototype === Function.prototype) {
+      Object.defineProperty(globalThis, "Function", { value });
+    }
   }
-  if (isHidden(path, sandbox)) throw notCapable("read", path);
+  refuse(globalThis, "eval");
+  refuse(globalThis, "Worker");
 }
 
-/** A file that the job may not ask about is left to the runtime's own check. */
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch (error) {
-    if (!/Requires all access/.test((error as Error).message)) return path;
-    throw error;
-  }
-}
-
-function isHidden(path: string, { hidden, readable }: Sandbox): boolean {
-  if (hidden === undefined || readable === true) return false;
-  return path.startsWith(hidden) &&
-    !readable.some((open) => path === open || path.startsWith(`${open}/`));
-}
-
-function notCapable(permission: string, path: string): Error {
-  return new Deno.errors.NotCapable(
-    `Requires ${permission} access to "${path}"`,
+function refused(): never {
+  throw new Deno.errors.NotCapable(
+    "Function is not available to a job in a sandbox of the compiled " +
+      "program: code made from strings could import any file",
   );
 }

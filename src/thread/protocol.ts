@@ -5,7 +5,7 @@
  * @module
  */
 import type { ErrorData } from "../job/outcome.ts";
-import type { JobPermissions } from "../master/orders.ts";
+import type { Sandbox } from "../master/orders.ts";
 
 /** A slot of the claim table: one `Int32` per job of a batch. */
 export const Slot = {
@@ -21,18 +21,6 @@ export const Slot = {
   ended: 4,
 } as const;
 
-/** What job code in a sandbox may do. */
-export interface Sandbox {
-  readonly permissions: JobPermissions;
-  /** Absolute paths that it may read and import; `true`: all. */
-  readonly readable: true | readonly string[];
-  /**
-   * The file of the queues, or its folder, if it lies below the root: what
-   * lies beside it is readable if it was there when the worker started.
-   */
-  readonly hidden?: string;
-}
-
 /** What job code may import and how much of it runs at once. */
 export interface ThreadOptions {
   /** Absolute path; job modules lie below it. */
@@ -45,6 +33,8 @@ export interface ThreadOptions {
   readonly realRoot?: string;
   /** None: job code may do what the process may. */
   readonly sandbox?: Sandbox;
+  /** Remote modules that were kept before this moment are fetched again. */
+  readonly reloadBeforeMs?: number;
   /** Asynchronous jobs at once. */
   readonly concurrency: number;
   /** At most once: a failure is never retried. */
@@ -112,6 +102,8 @@ export type FromThread =
   | { readonly kind: "pong"; readonly ping: number }
   /** A module could not be loaded: only a new process can try again. */
   | { readonly kind: "stale"; readonly module: string }
+  /** In the compiled program: start what makes modules ready, over this port. */
+  | { readonly kind: "modules"; readonly port: MessagePort }
   /** A line for the log, e.g. a rejection that no job owns. */
   | { readonly kind: "warning"; readonly text: string }
   | {

@@ -41,9 +41,9 @@ export function refusalOf(
       };
     }
     if (error.name === "NotCapable") return { message: text, final: true };
-    if (isHiddenByNode(error, rules)) {
-      const { address, port } = error as { address?: string; port?: number };
-      const { message } = describe("net", `${address}:${port}`, rules);
+    const hidden = hiddenByNode(error, rules);
+    if (hidden !== undefined) {
+      const { message } = describe(hidden[0], hidden[1], rules);
       return { message: `${text} (${message})`, final: true };
     }
   }
@@ -63,11 +63,24 @@ function causesOf(thrown: unknown): Error[] {
   return found;
 }
 
-/** Some versions of `node:net` say this of whatever did not connect. */
-function isHiddenByNode(error: Error, { sandbox }: RefusalRules): boolean {
-  const { code, address } = error as { code?: unknown; address?: unknown };
-  return sandbox?.permissions.net === false && code === "ECONNREFUSED" &&
-    typeof address === "string";
+/** What was refused where `node:` modules say something else. */
+function hiddenByNode(
+  error: Error,
+  { sandbox }: RefusalRules,
+): [permission: string, value?: string] | undefined {
+  if (sandbox === undefined) return;
+  const { net, run } = sandbox.permissions;
+  const { code, address, port } = error as {
+    code?: string;
+    address?: string;
+    port?: number;
+  };
+  if (net === false && code === "ECONNREFUSED" && address !== undefined) {
+    return ["net", `${address}:${port}`];
+  }
+  // A program that did start has a status or a signal.
+  const failed = error.message.startsWith("Command failed: ");
+  if (run !== true && failed && !("status" in error)) return ["run"];
 }
 
 function describe(

@@ -241,10 +241,10 @@ export class InFlightJobs {
   }
 
   #settleCrashed(flight: Flight): void {
-    const { log, failed } = this.#parts;
+    const { config, log, failed } = this.#parts;
     const endings = flight.messages.map((_, index) => {
       flight.ended(index);
-      const settlement = settleCrashed(flight, index);
+      const settlement = settleCrashed(flight, index, config.maxMemoryMb);
       const left = settlement.kind === "retry";
       if (!left) failed();
       log.failed(

@@ -16,10 +16,16 @@ const UNKNOWN_VERSION: ErrorData = {
   message: "for a day no worker knew the version of this message",
 };
 
-const WORKER_DIED: ErrorData = {
-  name: "WorkerDiedError",
-  message: "the worker died while running only this job",
-};
+/** What a job is told that was alone when its worker died. */
+function workerDied(maxMemoryMb?: number): ErrorData {
+  const limit = maxMemoryMb === undefined
+    ? ""
+    : `; it may have used more than the ${maxMemoryMb} MB of --max-memory`;
+  return {
+    name: "WorkerDiedError",
+    message: `the worker died while running only this job${limit}`,
+  };
+}
 
 /** What the broker is told of a job that the thread ended; nothing: release it. */
 export function settlementOf(
@@ -64,8 +70,15 @@ export function settlementOf(
   }
 }
 
-/** Charges a job that was alone in a worker when that died. */
-export function settleCrashed(flight: Flight, index: number): Settlement {
+/**
+ * Charges a job that was alone in a worker when that died; it is told the limit
+ * of memory, if there is one.
+ */
+export function settleCrashed(
+  flight: Flight,
+  index: number,
+  maxMemoryMb?: number,
+): Settlement {
   const text = flight.messages[index];
   const token = flight.tokens[index];
   let message: Message;
@@ -74,7 +87,7 @@ export function settleCrashed(flight: Flight, index: number): Settlement {
   } catch (error) {
     return { token, ...failUndecodable(text, errorData(error)) };
   }
-  const failed = failAttempt(text, message, WORKER_DIED);
+  const failed = failAttempt(text, message, workerDied(maxMemoryMb));
   return failed.kind === "retry"
     ? { token, ...failed, alone: true }
     : { token, ...failed };

@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { parseDsn } from "../broker/dsn.ts";
-import type { Allowed, WorkerConfig } from "../master/orders.ts";
-import type { Sandbox } from "../thread/protocol.ts";
+import type { Allowed, Sandbox, WorkerConfig } from "../master/orders.ts";
 import { readableBelow } from "./readable.ts";
 
 /** From these `deno run` imports without a flag. */

@@ -12,6 +12,7 @@ import { JobCalls } from "./job_calls.ts";
 import { JobLog } from "./job_log.ts";
 import { JobThread } from "./job_thread.ts";
 import { Lease } from "./lease.ts";
+import { watchMemory } from "./memory.ts";
 import { Reaper } from "./reaper.ts";
 import { recover } from "./recover.ts";
 import { SuspectPolicy } from "./suspects.ts";
@@ -31,6 +32,7 @@ export class QueueWorker {
   readonly #departure: Departure;
   readonly #log: JobLog;
   readonly #burst: BurstReport;
+  #ended = 0;
   #jobs!: InFlightJobs;
 
   private constructor(
@@ -72,7 +74,10 @@ export class QueueWorker {
       (message) => thread.post(message),
     );
     const thread = await JobThread.start(this.#config, this.#lease.shared, {
-      ended: (batch, jobs) => this.#jobs.ended(batch, jobs),
+      ended: (batch, jobs) => {
+        this.#jobs.ended(batch, jobs);
+        this.#wear(jobs.length);
+      },
       call: (message) => void calls.serve(message),
       stale: (module) => void this.#departure.retireStale(this.#jobs, module),
       warning: (text) => jobLog.warn("{text}", { text }),
@@ -103,6 +108,7 @@ export class QueueWorker {
     const ended = new Promise((resolve) =>
       ending.addEventListener("abort", resolve, { once: true })
     );
+    using _memory = this.#watchMemory();
     this.#report({ report: "ready" });
     void this.#obey(orders);
     void this.#heartbeat().run(ending);
@@ -114,6 +120,25 @@ export class QueueWorker {
     this.#burst.end();
     this.#log[Symbol.dispose]();
     lifecycleLog.info("Worker {pid} is quitting.", { pid: Deno.pid });
+  }
+
+  #wear(jobs: number): void {
+    const { maxJobs = Infinity } = this.#config;
+    const before = Math.floor(this.#ended / maxJobs);
+    this.#ended += jobs;
+    // Again after as many: a successor may have failed to start.
+    const worn = Math.floor(this.#ended / maxJobs) > before;
+    if (worn) this.#report({ report: "worn" });
+  }
+
+  #watchMemory(): Disposable | null {
+    const { maxMemoryMb } = this.#config;
+    if (maxMemoryMb === undefined) return null;
+    return watchMemory(maxMemoryMb, () =>
+      void this.#departure.die(
+        this.#jobs,
+        `its jobs use more than the ${maxMemoryMb} MB of --max-memory`,
+      ));
   }
 
   #intake(): Intake {
@@ -163,6 +188,9 @@ export class QueueWorker {
       switch (order.order) {
         case "stop":
           void this.#stop();
+          break;
+        case "retire":
+          this.#retire(`it has run ${this.#ended} jobs`);
           break;
         case "quit":
           void this.#departure.stop(this.#jobs, 0);

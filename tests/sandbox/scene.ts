@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { type Client, connect } from "../../src/client/client.ts";
-import type { JobFailedError } from "../../src/errors.ts";
+import { JobFailedError } from "../../src/errors.ts";
+import type { JobSpec } from "../../src/job/policy.ts";
 import { MqkProcess } from "../harness/mqk_process.ts";
-import { RedisServer } from "../harness/redis_server.ts";
+import { freePort, RedisServer } from "../harness/redis_server.ts";
 import { TempDir } from "../harness/temp_dir.ts";
 
 /** How a way out ended. */
@@ -24,18 +25,22 @@ export class Scene implements AsyncDisposable {
   readonly root: string;
   readonly client: Client;
   readonly mqk: MqkProcess;
+  /** Of the broker; one where nobody listens, if it has none. */
+  readonly port: number;
   readonly #resources: AsyncDisposableStack;
 
   private constructor(
     dir: TempDir,
     client: Client,
     mqk: MqkProcess,
+    port: number,
     resources: AsyncDisposableStack,
   ) {
     this.dir = dir;
     this.root = `${dir.path}/root`;
     this.client = client;
     this.mqk = mqk;
+    this.port = port;
     this.#resources = resources;
   }
 
@@ -56,26 +61,33 @@ export class Scene implements AsyncDisposable {
     );
     for (const [name, text] of Object.entries(files)) dir.write(name, text);
     const root = `${dir.path}/root`;
-    const dsn = broker === "sqlite"
-      ? `sqlite:${root}/.mqk/queue.sqlite`
-      : resources.use(await RedisServer.start({ password: "s3cret" })).dsn;
-    if (broker === "sqlite") Deno.mkdirSync(`${root}/.mqk`);
+    const redis = broker === "redis"
+      ? resources.use(await RedisServer.start({ password: "s3cret" }))
+      : undefined;
+    const dsn = redis?.dsn ?? `sqlite:${root}/.mqk/queue.sqlite`;
+    if (redis === undefined) Deno.mkdirSync(`${root}/.mqk`);
     const client = resources.use(connect(dsn));
     const mqk = resources.use(
       await MqkProcess.in(root, "-s", dsn, "-w", "1", ...flags),
     );
-    return new Scene(dir, client, mqk, resources.move());
+    return new Scene(
+      dir,
+      client,
+      mqk,
+      redis?.port ?? freePort(),
+      resources.move(),
+    );
   }
 
   /** Runs one job, and tells how it ended. */
-  async run(job: string, ...args: unknown[]): Promise<Attempt> {
-    const { JobFailedError } = await import("../../src/errors.ts");
-    const sent = await this.client.invoke({ job, retries: 2 }, ...args);
+  async run(job: string | JobSpec, ...args: unknown[]): Promise<Attempt> {
+    const spec = typeof job === "string" ? { job, retries: 2 } : job;
+    const sent = await this.client.invoke(spec, ...args);
     try {
       return { got: await sent.result({ timeout: 30 }) };
     } catch (error) {
       assert.ok(error instanceof JobFailedError, String(error));
-      const { cause, attempts } = error as JobFailedError;
+      const { cause, attempts } = error;
       return { refused: (cause as Error).message, attempts };
     }
   }
