@@ -1,7 +1,8 @@
 import type { Amendment } from "./mutations.ts";
 import type { RunReport } from "./run_seed.ts";
 
-export type BrokerName = "redis" | "sqlite";
+/** `sqlite-processes`: real processes at the embedded file, killed at random. */
+export type BrokerName = "redis" | "sqlite" | "sqlite-processes";
 
 /** How one seed is run. */
 export interface SeedOptions {
@@ -15,6 +16,8 @@ export interface SeedOptions {
 export interface Engine extends AsyncDisposable {
   /** Runs that may go on at the same time. */
   readonly lanes: number;
+  /** The same seed fails in the same way, so a shorter run can be looked for. */
+  readonly canShorten: boolean;
   run(options: SeedOptions): Promise<RunReport>;
 }
 
@@ -23,6 +26,9 @@ export async function openEngine(
   broker: BrokerName,
   without?: Amendment,
 ): Promise<Engine> {
+  if (broker === "sqlite-processes") {
+    return (await import("./sqlite_kills.ts")).openKills();
+  }
   if (broker === "sqlite") {
     return await (await import("./sqlite_engine.ts")).openSqlite(without);
   }

@@ -30,6 +30,7 @@ export async function openRedis(without?: Amendment): Promise<Engine> {
   let last: Promise<unknown> = Promise.resolve();
   return {
     lanes: LANES,
+    canShorten: true,
     run(options) {
       if (options.seed % MEMORY_EVERY > 0) return runOn(shared, options, false);
       // The limit holds for all, so these have a server one after the other.

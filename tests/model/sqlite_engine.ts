@@ -35,6 +35,7 @@ export async function openSqlite(without?: Amendment): Promise<Engine> {
   const owned = resources.move();
   return {
     lanes: 1,
+    canShorten: true,
     run: (options) =>
       runSeed(
         { ...options, without, memory: false, network: false },

@@ -72,13 +72,18 @@ export class SqliteStore implements Store {
   }
 
   look(): Promise<Look> {
+    return Promise.resolve(this.lookNow());
+  }
+
+  /** The same, between two commands of others. */
+  lookNow(): Look {
     const looks = this.queues.map((queue) => this.#look(queue));
-    return Promise.resolve({
+    return {
       waiting: looks.flatMap(({ waiting }) => waiting),
       held: looks.flatMap(({ held }) => held),
       failed: looks.flatMap(({ failed }) => failed),
       places: new Map(looks.flatMap(({ places }) => [...places])),
-    });
+    };
   }
 
   #look(name: string): Look {
