@@ -11,7 +11,7 @@ import { provideJobContext } from "../job_context.ts";
 import { errorData } from "../job/outcome.ts";
 import { ImportAccess } from "../loader/access.ts";
 import { JobFunctions } from "../loader/functions.ts";
-import { ModuleLoader } from "../loader/load.ts";
+import { ModuleLoader, type ModuleLoaderOptions } from "../loader/load.ts";
 import { confine } from "./confine.ts";
 import { Executor } from "./execute.ts";
 import { installGuard } from "./guard.ts";
@@ -27,14 +27,14 @@ const WARNINGS_PER_SECOND = 10;
 /** As many results as the log shows; with `-v` it shows all. */
 const SHOWN_PER_SECOND = 100;
 
-self.onmessage = ({ data }: MessageEvent<Start>) => {
+self.onmessage = async ({ data }: MessageEvent<Start>) => {
   // Job code can reach this door; from here on it leads nowhere.
   self.onmessage = null;
   // Job code could put a method of its own in the place of this one.
   const post: (message: FromThread) => void = data.port.postMessage
     .bind(data.port);
   try {
-    serve(data, post);
+    serve(data, post, await importer(data));
     post({ kind: "ready" });
   } catch (error) {
     post({ kind: "fatal", error: errorData(error) });
@@ -44,9 +44,11 @@ self.onmessage = ({ data }: MessageEvent<Start>) => {
 function serve(
   { options, lease, port }: Start,
   post: (message: FromThread) => void,
+  importModule: ModuleLoaderOptions["importModule"],
 ): void {
   const access = new ImportAccess(options);
   const loader = new ModuleLoader({
+    importModule,
     stale: (module) => post({ kind: "stale", module }),
   });
   const permit = new StartPermit(lease);
@@ -86,6 +88,23 @@ function serve(
         return store.changed(data);
     }
   };
+}
+
+/**
+ * How modules are imported: by the runtime itself, but in the compiled program,
+ * where it can't, by a loader of our own.
+ */
+async function importer(
+  { options, port }: Start,
+): Promise<ModuleLoaderOptions["importModule"]> {
+  if (!Deno.build.standalone) return undefined;
+  const { LinkedModules } = await import("../loader/linked_modules.ts");
+  const { port1, port2 } = new MessageChannel();
+  const modules = new LinkedModules(port1, options.root, () => {
+    const message: FromThread = { kind: "modules", port: port2 };
+    port.postMessage(message, [port2]);
+  });
+  return (url) => modules.import(url);
 }
 
 function shownPerSecond(verbosity: number): number {

@@ -7,6 +7,7 @@ import type {
   ToThread,
 } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
+import { startModuleThread } from "./module_thread.ts";
 import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
@@ -80,6 +81,12 @@ export class JobThread {
           return events.warning(data.text);
         case "call":
           return events.call(data);
+        case "modules":
+          return startModuleThread(
+            options,
+            data.port,
+            (reason) => events.died(`its module thread died: ${reason}`),
+          );
       }
     };
     thread.postMessage(

@@ -1,0 +1,78 @@
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ThreadOptions } from "../thread/protocol.ts";
+
+/** What the module thread of the compiled program needs to start. */
+export interface ModuleThreadOptions
+  extends Pick<ThreadOptions, "root" | "modules" | "allowImport"> {
+  /** Remote modules fetched before this moment are fetched again. */
+  readonly reloadBeforeMs?: number;
+}
+
+/**
+ * Starts the thread that makes modules ready for the job thread, which talks
+ * to it over `port`. Only the compiled program needs one: it can't import
+ * TypeScript, remote modules or packages by itself.
+ */
+export function startModuleThread(
+  options: ModuleThreadOptions,
+  port: MessagePort,
+  died: (reason: string) => void,
+): void {
+  const cacheFolder = chosenCacheFolder();
+  const runFolder = join(
+    cacheFolder,
+    "run",
+    `${Deno.pid}-${crypto.randomUUID()}`,
+  );
+  const thread = new globalThis.Worker(
+    new URL("../loader/module_thread.ts", import.meta.url),
+    { type: "module", name: "module thread" },
+  );
+  thread.onerror = (event) => {
+    event.preventDefault();
+    died(event.message);
+  };
+  const { root, modules, allowImport, reloadBeforeMs } = options;
+  thread.postMessage({
+    port,
+    root,
+    modules,
+    allowImport,
+    reloadBeforeMs,
+    cacheFolder,
+    runFolder,
+    runtime: new URL("../loader/linked.ts", import.meta.url).href,
+    core: new URL("../../mod.ts", import.meta.url).href,
+  }, [port]);
+  globalThis.addEventListener("unload", () => {
+    rmSync(runFolder, { recursive: true, force: true });
+  });
+}
+
+/**
+ * `MQK_CACHE_DIR`, else the folder for caches of this user and system. A user
+ * without a home has a cache that ends with the process.
+ */
+function chosenCacheFolder(): string {
+  const variable = Deno.env.get("MQK_CACHE_DIR");
+  if (variable) return variable;
+  const home = Deno.env.get("HOME");
+  switch (Deno.build.os) {
+    case "windows": {
+      const local = Deno.env.get("LOCALAPPDATA");
+      if (local) return join(local, "mqk", "cache");
+      break;
+    }
+    case "darwin":
+      if (home) return join(home, "Library", "Caches", "mqk");
+      break;
+    default: {
+      const cache = Deno.env.get("XDG_CACHE_HOME") ||
+        (home && join(home, ".cache"));
+      if (cache) return join(cache, "mqk");
+    }
+  }
+  return Deno.makeTempDirSync({ dir: tmpdir(), prefix: "mqk_cache_" });
+}
