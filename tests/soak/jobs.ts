@@ -26,7 +26,7 @@ const PATIENT = 40;
 export const KINDS = {
   quick: { weight: 55, retries: PATIENT },
   short: { weight: 35, retries: PATIENT },
-  medium: { weight: 4, retries: PATIENT },
+  medium: { weight: 1, retries: PATIENT },
   flaky: { weight: 5, retries: PATIENT },
   failing: { weight: 3, retries: 1, fails: /this one always fails/ },
   exits: { weight: 0, retries: 0, fails: /exit/ },

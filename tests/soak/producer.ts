@@ -12,6 +12,8 @@ import { sendJobs } from "./send.ts";
 
 const EVERY_MS = 200;
 const RESULT_WITHIN_SECONDS = 600;
+/** As many results are awaited at most: so few jobs wait that all can end. */
+const MOST_AWAITED = 200;
 const [dsn, seed] = Deno.args;
 const random = new Random(Number(seed));
 const weights = Object.fromEntries(
@@ -56,9 +58,14 @@ async function expect(
 await using client = connect(dsn);
 const stopped = Deno.stdin.readable.pipeTo(new WritableStream())
   .then(() => true);
-const results: Promise<void>[] = [];
+const results = new Set<Promise<void>>();
 for (let isStopped = false; !isStopped;) {
-  results.push(...await produce(client));
+  if (results.size < MOST_AWAITED) {
+    for (const result of await produce(client)) {
+      results.add(result);
+      void result.then(() => results.delete(result));
+    }
+  }
   const pause = new Promise<boolean>((resolve) =>
     setTimeout(() => resolve(false), EVERY_MS)
   );

@@ -64,6 +64,7 @@ class Soak {
   #startedMs = performance.now();
   /** What is done to Redis is done one after the other. */
   #redis: Promise<void> = Promise.resolve();
+  readonly #left: string[] = [];
   #faults = 0;
 
   constructor(
@@ -97,7 +98,8 @@ class Soak {
       await sleep(this.#startedMs + minutes * 60_000 - performance.now());
       await Promise.all(this.#lasting);
       print("        no more faults");
-      await deadline(this.#producers.stop(), REST_MS, "all results");
+      await deadline(this.#producers.stop(), REST_MS, "all results")
+        .catch((error) => this.#left.push(error.message));
       await this.#empty();
     } finally {
       watching.abort();
@@ -230,7 +232,7 @@ class Soak {
       failed: await this.#failed(),
       violated,
       kills,
-      left: await this.#left(),
+      left: [...this.#left, ...await this.#leftInStore()],
     });
     this.#options.print(
       `${this.#faults} faults, ${kills} workers killed, ${confirmed.size} ` +
@@ -240,7 +242,7 @@ class Soak {
     return account;
   }
 
-  async #left(): Promise<string[]> {
+  async #leftInStore(): Promise<string[]> {
     const left: string[] = [];
     const counts = await this.#broker.counts(QUEUES);
     counts.forEach(({ failed: _, ...states }, index) => {
