@@ -43,6 +43,7 @@ export interface RunOptions extends SandboxOptions {
   readonly redisDsn?: Dsn;
   readonly root?: string;
   readonly allowImport?: string[];
+  readonly reload?: true;
   readonly maxMemory?: number;
   readonly maxJobs?: number;
   readonly pid?: string;
@@ -96,6 +97,7 @@ export function runCommand(setExitCode: SetExitCode): Command {
         "remote modules under this URL may be called; repeatable",
       ).argParser(importUrls),
     )
+    .option("--reload", "fetch remote modules again that were kept")
     .addSandboxOptions()
     .option(
       "--max-memory <mb>",

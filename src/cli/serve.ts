@@ -37,7 +37,7 @@ export async function serve(
   });
   using _pidFile = options.pid === undefined ? null : new PidFile(options.pid);
   const master = new Master({
-    command: workerCommand(root, options.maxMemory),
+    command: workerCommand(root, modules, options),
     workers: options.workers,
     startTogether: navigator.hardwareConcurrency,
     config: {
@@ -47,6 +47,7 @@ export async function serve(
       modules,
       allowImport: options.allowImport ?? [],
       permissions: chosenPermissions(options),
+      reloadBeforeMs: options.reload ? Date.now() : undefined,
       maxMemoryMb: options.maxMemory,
       maxJobs: options.maxJobs,
       concurrency: options.concurrency,
@@ -107,9 +108,15 @@ function act(master: Master, action: SignalAction): void {
 }
 
 /** How a worker is started: as this program, with the job code's settings. */
-function workerCommand(root: string, maxMemoryMb?: number): WorkerCommand {
+function workerCommand(
+  root: string,
+  modules: readonly string[],
+  { maxMemory, reload, allowImport = [] }: RunOptions,
+): WorkerCommand {
   const path = Deno.execPath();
   if (Deno.build.standalone) return { path, args: ["work"] };
+  const remote = [...allowImport, ...modules]
+    .filter((module) => /^https?:/i.test(module));
   const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
     .find((file) => existsSync(file));
   return {
@@ -119,9 +126,10 @@ function workerCommand(root: string, maxMemoryMb?: number): WorkerCommand {
       "--quiet",
       "--allow-all",
       "--unstable-worker-options",
-      ...(maxMemoryMb === undefined
+      ...(maxMemory === undefined
         ? []
-        : [`--v8-flags=--max-old-space-size=${maxMemoryMb}`]),
+        : [`--v8-flags=--max-old-space-size=${maxMemory}`]),
+      ...(reload && remote.length > 0 ? [`--reload=${remote}`] : []),
       // Without a project the lock file would be this program's own.
       ...(config === undefined ? ["--no-lock"] : ["--config", config]),
       new URL("../../cli.ts", import.meta.url).href,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Sandbox } from "../master/orders.ts";
 
 /** Makes a module ready for `import()`, with all that it imports. */
 export interface LinkRequest {
@@ -30,6 +31,8 @@ export interface ModuleThreadStart {
   readonly root: string;
   readonly modules: readonly string[];
   readonly allowImport: readonly string[];
+  /** None: modules may import any file. */
+  readonly sandbox?: Sandbox;
   /** Remote modules that were fetched before are fetched again. */
   readonly reloadBeforeMs?: number;
   /** What all workers share. */

@@ -52,7 +52,7 @@ class LinkService {
     this.#linker = new Linker({
       ...start,
       resolver: this.#resolver,
-      sources: new SourceLoader(remote, this.#resolver),
+      sources: new SourceLoader(remote, this.#resolver, start.sandbox),
       transformer: new Transformer(cache, config),
     });
     setTimeout(() => cache.clean(), 1000);

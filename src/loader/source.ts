@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Sandbox } from "../master/orders.ts";
+import { checkModuleFile } from "./confinement.ts";
 import { LoadError } from "./load_error.ts";
 import { shorten } from "./locate.ts";
 import type { RemoteModules } from "./remote.ts";
@@ -56,10 +58,12 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 export class SourceLoader {
   readonly #remote: RemoteModules;
   readonly #resolver: Resolver;
+  readonly #sandbox: Sandbox | undefined;
 
-  constructor(remote: RemoteModules, resolver: Resolver) {
+  constructor(remote: RemoteModules, resolver: Resolver, sandbox?: Sandbox) {
     this.#remote = remote;
     this.#resolver = resolver;
+    this.#sandbox = sandbox;
   }
 
   /**
@@ -74,6 +78,9 @@ export class SourceLoader {
   }
 
   async #local(url: string, type: string | undefined): Promise<Loaded> {
+    if (this.#sandbox !== undefined) {
+      checkModuleFile(url, this.#sandbox, { runtimeChecks: false });
+    }
     const path = fileURLToPath(url);
     if (type === "bytes") return bytesValue(await read(path));
     const extension = extname(path).toLowerCase();

@@ -48,6 +48,8 @@ export interface WorkerConfig {
   readonly allowImport: readonly string[];
   /** None: job code is in no sandbox and may do what the process may. */
   readonly permissions?: JobPermissions;
+  /** Remote modules that were kept before this moment are fetched again. */
+  readonly reloadBeforeMs?: number;
   /** Megabytes that jobs may use in this process. */
   readonly maxMemoryMb?: number;
   /** After so many jobs it asks for a successor. */

@@ -140,6 +140,7 @@ function threadOptions(config: WorkerConfig): ThreadOptions {
     root,
     modules,
     allowImport,
+    reloadBeforeMs: config.reloadBeforeMs,
     concurrency,
     fast,
     verbosity,

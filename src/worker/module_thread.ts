@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { ThreadOptions } from "../thread/protocol.ts";
 
 /** What the module thread of the compiled program needs to start. */
-export interface ModuleThreadOptions
-  extends Pick<ThreadOptions, "root" | "modules" | "allowImport"> {
-  /** Remote modules fetched before this moment are fetched again. */
-  readonly reloadBeforeMs?: number;
-}
+export interface ModuleThreadOptions extends
+  Pick<
+    ThreadOptions,
+    "root" | "modules" | "allowImport" | "reloadBeforeMs" | "sandbox"
+  > {}
 
 /**
  * Starts the thread that makes modules ready for the job thread, which talks
@@ -34,13 +34,14 @@ export function startModuleThread(
     event.preventDefault();
     died(event.message);
   };
-  const { root, modules, allowImport, reloadBeforeMs } = options;
+  const { root, modules, allowImport, reloadBeforeMs, sandbox } = options;
   thread.postMessage({
     port,
     root,
     modules,
     allowImport,
     reloadBeforeMs,
+    sandbox,
     cacheFolder,
     runFolder,
     runtime: new URL("../loader/linked.ts", import.meta.url).href,
