@@ -6,7 +6,10 @@ import type { InFlightJobs } from "./in_flight.ts";
 
 /** At shutdown, signals abort so long before the end. */
 const ABORT_BEFORE_END_MS = 5_000;
-/** What is handed back at the end may take so long. */
+/**
+ * What ended, and what is handed back, may take so long in any case; and, if
+ * the broker is away, as long as the worker may take to stop.
+ */
 const LAST_WORDS_MS = 3_000;
 /** What ended may take so long when the process must die. */
 const DYING_WORDS_MS = 400;
@@ -70,10 +73,12 @@ export class Departure {
     if (this.#phase === "stopping" && timeoutMs > 0) return;
     const phase = this.#phase = timeoutMs > 0 ? "stopping" : "dying";
     this.#stopReserving(jobs);
+    const endMs = performance.now() + timeoutMs;
     if (timeoutMs > 0) await this.#drain(jobs, timeoutMs);
     if (this.#phase !== phase) return;
     jobs.handBack();
-    await Promise.race([jobs.settled(), sleep(LAST_WORDS_MS)]);
+    const leftMs = Math.max(LAST_WORDS_MS, endMs - performance.now());
+    await this.#within(leftMs, jobs.settled());
     this.#leave(phase);
   }
 
@@ -96,6 +101,12 @@ export class Departure {
     jobs.freeze();
     jobs.abort("lease");
     await this.die(jobs, error.message);
+  }
+
+  async #within(milliseconds: number, work: Promise<void>): Promise<void> {
+    const done = new AbortController();
+    await Promise.race([work, sleep(milliseconds, done.signal)]);
+    done.abort();
   }
 
   async #drain(jobs: InFlightJobs, timeoutMs: number): Promise<void> {
