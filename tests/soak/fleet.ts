@@ -14,12 +14,15 @@ export class Fleet {
   readonly exitCodes: number[] = [];
   readonly #site: Site;
   readonly #masters: MqkProcess[];
+  /** All that ever were. */
+  readonly #all: MqkProcess[];
   /** What is done to one master is done one after the other. */
   readonly #last: Promise<void>[];
 
   private constructor(site: Site, masters: MqkProcess[]) {
     this.#site = site;
     this.#masters = masters;
+    this.#all = [...masters];
     this.#last = masters.map(() => Promise.resolve());
   }
 
@@ -40,6 +43,14 @@ export class Fleet {
         return 0;
       }
     });
+  }
+
+  /** Lines of the log that name a worker, but for those of its jobs. */
+  mentions(pid: number): string[] {
+    const number = new RegExp(`\\b${pid}\\b`);
+    return this.#all.flatMap(({ stderr }) => stderr).filter((line) =>
+      number.test(line) && !/Job|jobs finished/.test(line)
+    );
   }
 
   killWorker(target: number): void {
@@ -101,7 +112,9 @@ export class Fleet {
   ): Promise<void> {
     const index = target % this.#masters.length;
     return this.#last[index] = this.#last[index].then(async () => {
-      this.#masters[index] = await change(this.#masters[index]);
+      const successor = await change(this.#masters[index]);
+      this.#masters[index] = successor;
+      this.#all.push(successor);
     });
   }
 }

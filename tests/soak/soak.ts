@@ -29,6 +29,8 @@ const PRODUCERS = 3;
 const V8_FLAGS = "--max-old-space-size=128";
 /** When the faults are over all must end in this time. */
 const REST_MS = 180_000;
+/** A violation that names a worker; the log may say what became of it. */
+const LIVED = /worker (\d+) lived/g;
 const COUNT_WITHIN_MS = 800;
 
 /** Runs one fleet under faults, and adds up what became of its jobs. */
@@ -239,6 +241,11 @@ class Soak {
         `jobs confirmed, ${uncertain} uncertain, ${heard.length} results ` +
         `awaited, exit codes ${[...new Set(exitCodes)].join(" ")}`,
     );
+    for (const [, pid] of account.violations.join("\n").matchAll(LIVED)) {
+      for (const line of this.#fleet.mentions(Number(pid))) {
+        this.#options.print(line);
+      }
+    }
     return account;
   }
 
