@@ -80,8 +80,12 @@ export class FastJobs {
   /** The worker has them. */
   received(worker: string, messages: readonly string[]): void {
     const taken = this.#taken.find((one) => one.messages === messages);
-    if (taken?.worker !== worker || taken.state !== "on its way") {
+    if (taken?.worker !== worker || taken.state === "received") {
       throw new Violation(`${worker} has jobs that the store did not give it`);
+    }
+    // The answer to a second run of the same command was lost, not this one.
+    if (taken.state === "lost") {
+      for (const message of messages) this.of(labelOf(message)).excused--;
     }
     taken.state = "received";
   }
