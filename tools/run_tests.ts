@@ -1,16 +1,30 @@
 /**
  * `deno task test`: gets `redis-server` where it can, runs all tests but the
  * long ones, and ends with the line `N passed, N failed`. `deno task test:long`
- * runs the long ones. Other arguments go to `deno test`: `deno task test
+ * runs the long ones; `deno task test:binary` runs those of the commands and of
+ * modules with the program that `deno task compile` has made. Other arguments go to `deno test`: `deno task test
  * tests/job`, `deno task test --filter ttl`.
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname!, "..");
 /** Tests that take more than about 30 s each. */
 const LONG_TESTS = "tests/guarantees/long";
+/** Tests of the compiled program. */
+const BINARY_TESTS = "tests/binary";
+/** Tests that both programs must pass: what users see of commands and modules. */
+const SHARED_TESTS = [
+  "tests/cli/bad_input_test.ts",
+  "tests/cli/bad_jobs_test.ts",
+  "tests/cli/commands_test.ts",
+  "tests/cli/signals_test.ts",
+  "tests/loader/modules_test.ts",
+  "tests/loader/packages_test.ts",
+  "tests/loader/remote_modules_test.ts",
+];
 /** The summary stands in the last lines; more is not kept. */
 const TAIL_CHARACTERS = 4096;
 
@@ -112,6 +126,27 @@ function closingLine(output: string, exitCode: number): string {
   return `0 passed, ${exitCode === 0 ? 0 : 1} failed`;
 }
 
+function chosenTests(kind: string | undefined): string[] {
+  switch (kind) {
+    case "--long":
+      return [LONG_TESTS];
+    case "--binary":
+      Deno.env.set("MQK_TEST_PROGRAM", compiledProgram());
+      return [BINARY_TESTS, ...SHARED_TESTS];
+    default:
+      return [`--ignore=${LONG_TESTS},${BINARY_TESTS}`];
+  }
+}
+
+/** What `deno task compile` has made. */
+function compiledProgram(): string {
+  const name = Deno.build.os === "windows" ? "mqk.exe" : "mqk";
+  const path = join(ROOT, "dist", name);
+  if (existsSync(path)) return path;
+  console.error(`There is no ${path}: run deno task compile first`);
+  Deno.exit(1);
+}
+
 if (!await hasRedisServer()) {
   console.error(
     "The tests need redis-server, version 6.2 or later: install it with your " +
@@ -119,10 +154,8 @@ if (!await hasRedisServer()) {
   );
   Deno.exit(1);
 }
-const long = Deno.args.includes("--long");
-const args = Deno.args.filter((argument) => argument !== "--long");
-const [exitCode, output] = await test(
-  long ? [LONG_TESTS, ...args] : [`--ignore=${LONG_TESTS}`, ...args],
-);
+const kind = ["--long", "--binary"].find((name) => Deno.args.includes(name));
+const args = Deno.args.filter((argument) => argument !== kind);
+const [exitCode, output] = await test([...chosenTests(kind), ...args]);
 console.log(closingLine(output, exitCode));
 Deno.exit(exitCode);

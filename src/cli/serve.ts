@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { printDsn } from "../broker/dsn.ts";
 import { ArgumentError } from "../errors.ts";
@@ -130,10 +130,23 @@ function workerCommand(
         ? []
         : [`--v8-flags=--max-old-space-size=${maxMemory}`]),
       ...(reload && remote.length > 0 ? [`--reload=${remote}`] : []),
-      // Without a project the lock file would be this program's own.
-      ...(config === undefined ? ["--no-lock"] : ["--config", config]),
+      // Else this program's own packages would have to be in the project's
+      // node_modules, where nobody installs them.
+      ...(existsSync(join(root, "package.json"))
+        ? ["--node-modules-dir=none"]
+        : []),
+      ...(config === undefined ? [] : ["--config", config]),
+      // A project that has no lock file gets none, nor this program's own.
+      ...(hasLock(root, config) ? [] : ["--no-lock"]),
       new URL("../../cli.ts", import.meta.url).href,
       "work",
     ],
   };
+}
+
+/** Whether a project pins what its modules import. */
+function hasLock(root: string, config: string | undefined): boolean {
+  if (config === undefined) return false;
+  return existsSync(join(root, "deno.lock")) ||
+    /"lock"\s*:/.test(readFileSync(config, "utf8"));
 }

@@ -64,7 +64,11 @@ export class ModuleCache {
       writeFile(draft, `${hash(text)}\n${text}`);
       renameSync(draft, path);
     } catch (error) {
-      rmSync(draft, { force: true });
+      try {
+        rmSync(draft, { force: true });
+      } catch {
+        // It was never there.
+      }
       throw unwritable(this.folder, error);
     }
   }

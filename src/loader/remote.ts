@@ -29,6 +29,7 @@ export class RemoteModules {
   readonly #access: ImportAccess;
   readonly #cache: ModuleCache;
   readonly #reloadBeforeMs: number;
+  readonly #client: Deno.HttpClient | undefined = ownCertificates();
 
   constructor(
     access: ImportAccess,
@@ -63,16 +64,27 @@ export class RemoteModules {
   }
 
   async #fetch(url: string): Promise<Answer> {
-    const answer = await request(url);
+    const answer = await request(url, this.#client);
     this.#cache.write("remote", url, JSON.stringify(answer));
     return answer;
   }
 }
 
-async function request(url: string): Promise<Answer> {
+/** Those of `DENO_CERT`, at which only the runtime's own loader looks. */
+function ownCertificates(): Deno.HttpClient | undefined {
+  const file = Deno.env.get("DENO_CERT");
+  if (!file) return undefined;
+  return Deno.createHttpClient({ caCerts: [Deno.readTextFileSync(file)] });
+}
+
+async function request(
+  url: string,
+  client: Deno.HttpClient | undefined,
+): Promise<Answer> {
   const signal = AbortSignal.timeout(LIMIT_MS);
   try {
     const response = await fetch(url, {
+      client,
       redirect: "manual",
       signal,
       headers: { accept: "*/*" },

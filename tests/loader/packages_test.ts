@@ -1,0 +1,45 @@
+/** Packages from npm, the same in both programs. */
+import assert from "node:assert/strict";
+import { Project } from "./project.ts";
+
+Deno.test("a project with npm packages and a shared module has the same results in both programs", async () => {
+  await using project = Project.open({
+    "jobs.ts": `
+import ms from "ms";
+import { nanoid } from "npm:nanoid@5.1.5";
+import { z } from "zod";
+import { insert } from "./db.ts";
+import { again, parse } from "./other.ts";
+export const all = () => [nanoid().length, ms("2 days"),
+  z.object({ a: z.number() }).safeParse({ a: "x" }).success, parse === z.parse,
+  insert(), again()];`,
+    "other.ts": `
+import * as zod from "npm:zod@3.25.76";
+import { insert } from "./db.ts";
+export const again = () => insert();
+export const parse = zod.z.parse;`,
+    "db.ts": "let rows = 0; export const insert = () => ++rows;",
+  });
+  project.dir.write(
+    "deno.json",
+    JSON.stringify({
+      nodeModulesDir: "auto",
+      imports: {
+        ms: "npm:ms@2.1.3",
+        nanoid: "npm:nanoid@5.1.5",
+        zod: "npm:zod@3.25.76",
+      },
+    }),
+  );
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: project.dir.path,
+  }).spawn().status;
+  assert.ok(success);
+  await project.run();
+
+  assert.deepEqual(
+    await project.call("./jobs.ts#all"),
+    [21, 172_800_000, false, true, 1, 2],
+  );
+});
