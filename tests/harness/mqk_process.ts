@@ -12,11 +12,22 @@ export interface MqkEnd {
 /** The program's entry, for commands that a shell runs. */
 export const CLI: string = fileURLToPath(import.meta.resolve("../../cli.ts"));
 
-function command(args: readonly string[], cwd?: string): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", CLI, ...args],
+/** The compiled program, to be tested in place of `deno run cli.ts`. */
+const COMPILED: string | undefined = Deno.env.get("MQK_TEST_PROGRAM");
+
+/** Variables of a process, besides those of the test. */
+type Env = Readonly<Record<string, string>>;
+
+function command(
+  args: readonly string[],
+  cwd?: string,
+  env: Env = {},
+): Deno.Command {
+  const own = ["run", "--quiet", "--allow-all", CLI];
+  return new Deno.Command(COMPILED ?? Deno.execPath(), {
+    args: COMPILED === undefined ? [...own, ...args] : [...args],
     cwd,
-    env: { MQK_DSN: "" },
+    env: { MQK_DSN: "", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -51,8 +62,8 @@ export class MqkProcess implements AsyncDisposable {
   readonly #read: Promise<unknown>;
   #ended = false;
 
-  private constructor(args: readonly string[], cwd?: string) {
-    this.#child = command(args, cwd).spawn();
+  private constructor(args: readonly string[], cwd?: string, env?: Env) {
+    this.#child = command(args, cwd, env).spawn();
     this.pid = this.#child.pid;
     this.#read = Promise.all([
       collect(this.#child.stderr, this.stderr),
@@ -79,13 +90,13 @@ export class MqkProcess implements AsyncDisposable {
   }
 
   /** Starts `mqk run <args>` and waits for nothing. */
-  static start(args: readonly string[], cwd?: string): MqkProcess {
-    return MqkProcess.command(["run", ...args], cwd);
+  static start(args: readonly string[], cwd?: string, env?: Env): MqkProcess {
+    return MqkProcess.command(["run", ...args], cwd, env);
   }
 
   /** Starts any command and waits for nothing. */
-  static command(args: readonly string[], cwd?: string): MqkProcess {
-    return new MqkProcess(args, cwd);
+  static command(args: readonly string[], cwd?: string, env?: Env): MqkProcess {
+    return new MqkProcess(args, cwd, env);
   }
 
   /** Waits until a worker is ready; needs the notices (no `--quiet`). */
