@@ -334,8 +334,10 @@ class Child {
     } catch {
       // It has ended.
     }
-    await this.#process.status;
+    const { signal, code } = await this.#process.status;
     await this.#read;
+    if (signal === "SIGKILL" || code === 0) return;
+    throw new Violation(`${this.name} ended by itself, with code ${code}`);
   }
 
   async #hear(hear: (line: string) => void): Promise<void> {
