@@ -125,7 +125,7 @@ class KillRun implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#endAll();
+    await Promise.allSettled(this.#children.map((child) => child.kill()));
     await this.#resources.disposeAsync();
   }
 
