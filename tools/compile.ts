@@ -27,6 +27,11 @@ const INCLUDED = [
   "dist/build/typescript.js.br",
 ];
 
+/** For CommonJS inside a bundle: all else than Node's modules is in it. */
+const REQUIRE = `import process from "node:process";
+const require = (name) => process.getBuiltinModule(name);
+`;
+
 const { values } = parseArgs({
   args: Deno.args,
   options: { target: { type: "string" }, output: { type: "string" } },
@@ -43,7 +48,13 @@ for (const specifier of npmSpecifiers()) {
   if (specifier === TYPESCRIPT) continue;
   const name = specifier.replace(/[^\w.-]+/g, "_");
   imports[specifier] = `./${name}.js`;
-  await bundle(specifier, join(BUILD, `${name}.js`));
+  const path = join(BUILD, `${name}.js`);
+  if (existsSync(path)) continue;
+  await bundle(specifier, `${path}.bundle`);
+  Deno.writeTextFileSync(
+    path,
+    REQUIRE + Deno.readTextFileSync(`${path}.bundle`),
+  );
 }
 await packTypeScript();
 const importMap = join(BUILD, "import_map.json");
@@ -92,15 +103,14 @@ async function bundle(
   path: string,
   options: readonly string[] = [],
 ): Promise<void> {
-  if (existsSync(path)) return;
   const entry = `${path}.entry.ts`;
   const name = JSON.stringify(specifier);
-  const { default: byDefault } = await import(specifier);
+  // Each by name: of a CommonJS package the bundler does not know them.
+  const names = Object.keys(await import(specifier))
+    .filter((name) => /^[\w$]+$/.test(name) && name !== "module.exports");
   Deno.writeTextFileSync(
     entry,
-    byDefault === undefined
-      ? `export * from ${name};\n`
-      : `export * from ${name};\nexport { default } from ${name};\n`,
+    `export { ${names.join(", ")} } from ${name};\n`,
   );
   await deno(
     "bundle",
