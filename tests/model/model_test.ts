@@ -6,8 +6,8 @@ import { shorten } from "./shorten.ts";
 
 /** `deno task model` runs any number. */
 const SEEDS: Readonly<Record<BrokerName, number>> = {
-  redis: 200,
-  sqlite: 120,
+  redis: 120,
+  sqlite: 80,
   "sqlite-processes": 2,
 };
 
