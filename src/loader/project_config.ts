@@ -118,6 +118,8 @@ function readConfig(
     text = readFileSync(path, "utf8");
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return undefined;
+    // In a sandbox a file that is not there can't even be asked for.
+    if (/Requires read access/.test((error as Error).message)) return undefined;
     throw new LoadError(
       `Cannot read ${url}: ${(error as Error).message}`,
       { cause: error },
