@@ -79,7 +79,11 @@ function serve(
       case "abort":
         return runner.abort(data);
       case "ping":
-        return post({ kind: "pong", ping: data.ping });
+        return post({
+          kind: "pong",
+          ping: data.ping,
+          steadyMs: performance.now(),
+        });
       case "answer":
         return store.answered(data);
       case "refusal":

@@ -53,9 +53,9 @@ export type ToThread =
     readonly kind: "start";
     readonly options: ThreadOptions;
     /**
-     * Two `Float64`: after these moments, by `Date.now()` and by
-     * `performance.timeOrigin + performance.now()`, no job may be claimed.
-     * The main thread moves them, and takes back what has not started.
+     * Two `Float64`: after these moments, by `Date.now()` and by the thread's
+     * own `performance.now()`, no job may be claimed. The main thread moves
+     * them, and takes back what has not started.
      */
     readonly lease: SharedArrayBuffer;
     readonly port: MessagePort;
@@ -99,7 +99,12 @@ export type FromThread =
     /** Those that ended in any other way. */
     readonly others: readonly EndedOtherwise[];
   }
-  | { readonly kind: "pong"; readonly ping: number }
+  | {
+    readonly kind: "pong";
+    readonly ping: number;
+    /** The thread's own `performance.now()`. */
+    readonly steadyMs: number;
+  }
   /** A module could not be loaded: only a new process can try again. */
   | { readonly kind: "stale"; readonly module: string }
   /** In the compiled program: start what makes modules ready, over this port. */

@@ -20,7 +20,7 @@ export class StartPermit {
     if (nowMs !== this.#checkedAtMs) {
       this.#checkedAtMs = nowMs;
       this.#mayStart = nowMs <= this.#limits[0] &&
-        performance.timeOrigin + performance.now() <= this.#limits[1];
+        performance.now() <= this.#limits[1];
     }
     return this.#mayStart;
   }

@@ -7,6 +7,7 @@ import type {
   ToThread,
 } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
+import type { Lease } from "./lease.ts";
 import { startModuleThread } from "./module_thread.ts";
 import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
@@ -23,6 +24,8 @@ export interface JobThreadEvents {
 
 /** Starting takes this long at most, on a machine that is very busy. */
 const START_WITHIN_MS = 60_000;
+/** So much may be unknown of what the other thread's clock shows. */
+const CLOCKS_WITHIN_MS = 200;
 
 /** The handle on the Web Worker that runs this process's jobs. */
 export class JobThread {
@@ -30,6 +33,7 @@ export class JobThread {
   readonly #port: MessagePort;
   #ping = 0;
   #pong = 0;
+  #clocksAgree = false;
 
   private constructor(thread: globalThis.Worker, port: MessagePort) {
     this.#thread = thread;
@@ -39,7 +43,7 @@ export class JobThread {
   /** Starts the thread; resolves when it is ready for jobs. */
   static async start(
     config: WorkerConfig,
-    lease: SharedArrayBuffer,
+    lease: Lease,
     events: JobThreadEvents,
   ): Promise<JobThread> {
     const options = threadOptions(config);
@@ -54,6 +58,11 @@ export class JobThread {
     const { port1, port2 } = new MessageChannel();
     const self = new JobThread(thread, port1);
     const ready = Promise.withResolvers<void>();
+    let askedAtMs = 0;
+    const compareClocks = () => {
+      askedAtMs = performance.now();
+      self.ping();
+    };
     const timer = setTimeout(
       () => ready.reject(new Error("The job thread did not start in 60 s")),
       START_WITHIN_MS,
@@ -66,7 +75,7 @@ export class JobThread {
     port1.onmessage = ({ data }: MessageEvent<FromThread>) => {
       switch (data.kind) {
         case "ready":
-          return ready.resolve();
+          return compareClocks();
         case "fatal":
           ready.reject(new Error(data.error.message));
           return events.died(data.error.message);
@@ -74,7 +83,14 @@ export class JobThread {
           return events.ended(data.batch, endedOf(data));
         case "pong":
           self.#pong = data.ping;
-          return;
+          if (self.#clocksAgree) return;
+          // Asked again until the answer was quick: only then it says much.
+          if (performance.now() - askedAtMs > CLOCKS_WITHIN_MS) {
+            return compareClocks();
+          }
+          self.#clocksAgree = true;
+          lease.threadIsBehind(performance.now() - data.steadyMs);
+          return ready.resolve();
         case "stale":
           return events.stale(data.module);
         case "warning":
@@ -90,7 +106,12 @@ export class JobThread {
       }
     };
     thread.postMessage(
-      { kind: "start", options, lease, port: port2 } satisfies ToThread,
+      {
+        kind: "start",
+        options,
+        lease: lease.shared,
+        port: port2,
+      } satisfies ToThread,
       [port2],
     );
     try {

@@ -17,10 +17,10 @@ export interface Moment {
   readonly steadyMs: number;
 }
 
-/** The clocks of this process, the same for all its threads. */
+/** The clocks of this thread; each thread's steady one begins at its own zero. */
 export const clocks: Clocks = {
   wallMs: () => Date.now(),
-  steadyMs: () => performance.timeOrigin + performance.now(),
+  steadyMs: () => performance.now(),
 };
 
 /**
@@ -31,15 +31,30 @@ export const clocks: Clocks = {
  * also right after the whole process was stopped for a while.
  */
 export class Lease {
-  /** Two `Float64`: the moments, by wall and steady clock, after which no job starts. */
+  /**
+   * Two `Float64`: the moments after which no job starts, by the wall clock,
+   * and by the steady clock of the job thread.
+   */
   readonly shared: SharedArrayBuffer = new SharedArrayBuffer(16);
   readonly #limits = new Float64Array(this.shared);
   readonly #renewals = new Map<string, Moment>();
   readonly #clocks: Clocks;
+  #wallLimitMs = Infinity;
+  #steadyLimitMs = Infinity;
+  #threadBehindMs = 0;
 
   /** @param now Clocks; the process's own by default. */
   constructor(now: Clocks = clocks) {
     this.#clocks = now;
+    this.#update();
+  }
+
+  /**
+   * Says how much less the steady clock of the job thread shows than that of
+   * this one; rather too much than too little, so that no job starts too late.
+   */
+  threadIsBehind(ms: number): void {
+    this.#threadBehindMs = ms;
     this.#update();
   }
 
@@ -66,8 +81,8 @@ export class Lease {
 
   /** Too old by one of the clocks: no job may start. */
   get inDoubt(): boolean {
-    return this.#clocks.wallMs() > this.#limits[0] ||
-      this.#clocks.steadyMs() > this.#limits[1];
+    return this.#clocks.wallMs() > this.#wallLimitMs ||
+      this.#clocks.steadyMs() > this.#steadyLimitMs;
   }
 
   #update(): void {
@@ -77,7 +92,9 @@ export class Lease {
       wallMs = Math.min(wallMs, renewal.wallMs);
       steadyMs = Math.min(steadyMs, renewal.steadyMs);
     }
-    this.#limits[0] = wallMs + DOUBT_MS;
-    this.#limits[1] = steadyMs + DOUBT_MS;
+    this.#wallLimitMs = wallMs + DOUBT_MS;
+    this.#steadyLimitMs = steadyMs + DOUBT_MS;
+    this.#limits[0] = this.#wallLimitMs;
+    this.#limits[1] = this.#steadyLimitMs - this.#threadBehindMs;
   }
 }

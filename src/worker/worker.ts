@@ -73,7 +73,7 @@ export class QueueWorker {
       this.#broker,
       (message) => thread.post(message),
     );
-    const thread = await JobThread.start(this.#config, this.#lease.shared, {
+    const thread = await JobThread.start(this.#config, this.#lease, {
       ended: (batch, jobs) => {
         this.#jobs.ended(batch, jobs);
         this.#wear(jobs.length);

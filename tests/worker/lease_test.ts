@@ -72,3 +72,16 @@ Deno.test("an answer that comes late makes a lease no older", () => {
   now.steady += 1_001;
   assert.equal(lease.inDoubt, false);
 });
+
+Deno.test("the job thread is told when to stop by its own steady clock, never too late", () => {
+  const now = turnable();
+  const lease = new Lease(now);
+  const steady = () => new Float64Array(lease.shared)[1];
+  assert.equal(steady(), Infinity);
+  lease.renewed("q", lease.moment());
+  // It began so much later, so it shows less.
+  lease.threadIsBehind(1_200);
+  assert.equal(steady(), now.steady + 5_000 - 1_200);
+  lease.idle("q");
+  assert.equal(steady(), Infinity);
+});
