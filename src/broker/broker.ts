@@ -176,7 +176,12 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
  * whether they ran, {@linkcode BrokerError} when they were refused.
  */
 export interface Broker extends JobStore, AsyncDisposable {
-  /** Makes queues known to `queues` and the schema check; at start. */
+  /**
+   * Makes queues known to `queues` and checks their schema; at start, and from
+   * time to time, as the store may have been emptied since.
+   *
+   * @throws {SchemaError} If a later version of this program uses one of them.
+   */
   register(queues: readonly string[]): Promise<void>;
 
   /** Names of all queues that were ever used. */

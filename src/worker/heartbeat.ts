@@ -1,5 +1,6 @@
 import {
   type Broker,
+  BrokerUnavailableError,
   FencedError,
   SCHEMA_VERSION,
   SchemaError,
@@ -12,6 +13,11 @@ import type { Reaper } from "./reaper.ts";
 
 const EVERY_MS = 1_000;
 const REPORT_EVERY_BEATS = 10;
+/**
+ * Another program pushes without noting the name of the queue, and a store that
+ * was emptied knows none: so it is noted again so often.
+ */
+const REGISTER_EVERY_BEATS = 60;
 
 /** What the heartbeat needs of its worker. */
 export interface HeartbeatParts {
@@ -33,6 +39,7 @@ export interface HeartbeatParts {
  */
 export class Heartbeat {
   readonly #parts: HeartbeatParts;
+  #beatsUntilRegister = REGISTER_EVERY_BEATS;
 
   /** Starts with {@linkcode run}. */
   constructor(parts: HeartbeatParts) {
@@ -45,6 +52,7 @@ export class Heartbeat {
       const startedMs = performance.now();
       try {
         await this.beat(ending);
+        await this.#register();
         if (beat % REPORT_EVERY_BEATS === 0) {
           await this.#parts.broker.report(
             this.#parts.worker,
@@ -55,6 +63,10 @@ export class Heartbeat {
         if (error instanceof FencedError) this.#parts.fenced(error);
         else if (error instanceof SchemaError) this.#parts.outdated(error);
         else brokerLog.debug("heartbeat: {error}", { error });
+        // It may come back without what it knew.
+        if (error instanceof BrokerUnavailableError) {
+          this.#beatsUntilRegister = 0;
+        }
       }
       const tookMs = performance.now() - startedMs;
       await sleep(Math.max(50, EVERY_MS - tookMs), ending);
@@ -65,6 +77,12 @@ export class Heartbeat {
   async beat(ending: AbortSignal): Promise<void> {
     await this.#renew();
     await this.#parts.reaper.step(ending);
+  }
+
+  async #register(): Promise<void> {
+    if (--this.#beatsUntilRegister > 0) return;
+    this.#beatsUntilRegister = REGISTER_EVERY_BEATS;
+    await this.#parts.broker.register([...this.#parts.holdings.keys()]);
   }
 
   async #renew(): Promise<void> {

@@ -26,8 +26,22 @@ export class Introductions {
     if (known !== undefined) return known;
     const introduced = this.#introduce(keys);
     this.#known.set(keys.queue, introduced);
-    introduced.catch(() => this.#known.delete(keys.queue));
+    introduced.catch(() => {
+      if (this.#known.get(keys.queue) === introduced) {
+        this.#known.delete(keys.queue);
+      }
+    });
     return introduced;
+  }
+
+  /**
+   * Makes a queue known again, whatever is known of it.
+   *
+   * @throws {SchemaError} As {@linkcode of}.
+   */
+  again(keys: QueueKeys): Promise<void> {
+    this.#known.delete(keys.queue);
+    return this.of(keys);
   }
 
   /** The server may have lost what it knew. */

@@ -121,7 +121,7 @@ export class RedisBroker implements Broker {
 
   async register(queues: readonly string[]): Promise<void> {
     await Promise.all(
-      queues.map((queue) => this.#introductions.of(this.#keysOf(queue))),
+      queues.map((queue) => this.#introductions.again(this.#keysOf(queue))),
     );
   }
 
