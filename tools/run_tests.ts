@@ -1,9 +1,10 @@
 /**
- * `deno task test`: gets `redis-server` where it can, runs all tests but the
- * long ones, and ends with the line `N passed, N failed`. `deno task test:long`
- * runs the long ones; `deno task test:binary` runs those of the commands and of
- * modules with the program that `deno task compile` has made. Other arguments go to `deno test`: `deno task test
- * tests/job`, `deno task test --filter ttl`.
+ * `deno task test`: gets `redis-server` where it can, and `faketime`, which
+ * sets the clock in some tests; runs all tests but the long ones, and ends with
+ * the line `N passed, N failed`. `deno task test:long` runs the long ones;
+ * `deno task test:binary` runs those of the commands and of modules with the
+ * program that `deno task compile` has made. Other arguments go to `deno test`:
+ * `deno task test tests/job`, `deno task test --filter ttl`.
  *
  * @module
  */
@@ -28,7 +29,13 @@ const SHARED_TESTS = [
 /** The summary stands in the last lines; more is not kept. */
 const TAIL_CHARACTERS = 4096;
 
-/** How to get a package, the first one that is there. */
+/** Programs that tests run, and how to ask whether they work. */
+const NEEDED: readonly string[][] = [
+  ["redis-server", "--version"],
+  ["faketime", "--version"],
+];
+
+/** How to get their packages, the first one that is there. */
 const INSTALLERS = [
   {
     program: "apt-get",
@@ -39,12 +46,13 @@ const INSTALLERS = [
       "--yes",
       "--no-install-recommends",
       "redis-server",
+      "faketime",
     ]],
   },
   {
     program: "brew",
     usable: () => true,
-    commands: [["brew", "install", "redis"]],
+    commands: [["brew", "install", "redis", "libfaketime"]],
   },
 ];
 
@@ -74,14 +82,24 @@ async function run([program, ...args]: string[]): Promise<boolean> {
   return (await child.status).success;
 }
 
-async function hasRedisServer(): Promise<boolean> {
-  if (await works("redis-server", "--version")) return true;
+/** The needed programs that do not work. */
+async function missing(): Promise<string[]> {
+  const found = await Promise.all(
+    NEEDED.map(([program, ...args]) => works(program, ...args)),
+  );
+  return NEEDED.map(([program]) => program).filter((_, i) => !found[i]);
+}
+
+/** Installs what is missing; answers with what still is. */
+async function install(): Promise<string[]> {
+  let left = await missing();
   for (const { program, usable, commands } of INSTALLERS) {
+    if (left.length === 0) break;
     if (!usable() || !await works(program, "--version")) continue;
     for (const command of commands) if (!await run(command)) break;
-    if (await works("redis-server", "--version")) return true;
+    left = await missing();
   }
-  return false;
+  return left;
 }
 
 /** Runs `deno test`, passes its output on and answers with the end of it. */
@@ -147,10 +165,12 @@ function compiledProgram(): string {
   Deno.exit(1);
 }
 
-if (!await hasRedisServer()) {
+const left = await install();
+if (left.length > 0) {
   console.error(
-    "The tests need redis-server, version 6.2 or later: install it with your " +
-      "package manager (apt-get install redis-server; brew install redis)",
+    `The tests need ${left.join(" and ")}: install with your package manager ` +
+      "redis-server, version 6.2 or later, and faketime (apt-get install " +
+      "redis-server faketime; brew install redis libfaketime)",
   );
   Deno.exit(1);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Client, connect } from "../../src/client/client.ts";
+import { eventually } from "../harness/eventually.ts";
 import { MqkProcess } from "../harness/mqk_process.ts";
 import { RedisServer } from "../harness/redis_server.ts";
 import { TempDir } from "../harness/temp_dir.ts";
@@ -7,20 +8,33 @@ import { TempDir } from "../harness/temp_dir.ts";
 /** Which broker a site has. */
 export type BrokerKind = "redis" | "sqlite";
 
+/** How a test wants its site. */
+export interface SiteOptions {
+  /** Redis survives a kill. */
+  readonly aof?: boolean;
+  /** Settings of Redis as on its command line. */
+  readonly config?: readonly string[];
+  /** Variables of Redis and of the programs, not of the client. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** One project with its jobs, one broker, and the programs on both. */
 export class Site implements AsyncDisposable {
   readonly dir: TempDir;
   readonly dsn: string;
   readonly redis: RedisServer | undefined;
   readonly client: Client;
+  readonly #options: SiteOptions;
   readonly #resources: AsyncDisposableStack;
 
   private constructor(
     dir: TempDir,
     dsn: string,
     redis: RedisServer | undefined,
+    options: SiteOptions,
     resources: AsyncDisposableStack,
   ) {
+    this.#options = options;
     this.dir = dir;
     this.dsn = dsn;
     this.redis = redis;
@@ -28,11 +42,11 @@ export class Site implements AsyncDisposable {
     this.client = resources.use(connect(dsn));
   }
 
-  /** A folder with `jobs.ts` and a store; with `aof` Redis survives a kill. */
+  /** A folder with `jobs.ts`, and a store. */
   static async open(
     kind: BrokerKind,
     jobs: string,
-    options: { readonly aof?: boolean; readonly config?: string[] } = {},
+    options: SiteOptions = {},
   ): Promise<Site> {
     await using resources = new AsyncDisposableStack();
     const dir = resources.use(new TempDir());
@@ -43,13 +57,40 @@ export class Site implements AsyncDisposable {
       ? resources.use(await RedisServer.start(options))
       : undefined;
     const dsn = redis?.dsn ?? `sqlite:${dir.path}/queue.sqlite`;
-    return new Site(dir, dsn, redis, resources.move());
+    return new Site(dir, dsn, redis, options, resources.move());
   }
 
   /** Starts `mqk run` on this site and waits until a worker is ready. */
   async run(...args: string[]): Promise<MqkProcess> {
-    const mqk = await MqkProcess.in(this.dir.path, "-s", this.dsn, ...args);
-    return this.#resources.use(mqk);
+    return await this.runOn(this.dsn, ...args);
+  }
+
+  /** Like {@linkcode run}, with another way to the store. */
+  async runOn(dsn: string, ...args: string[]): Promise<MqkProcess> {
+    const mqk = this.#resources.use(
+      MqkProcess.start(
+        ["-s", dsn, ...args],
+        this.dir.path,
+        this.#options.env,
+      ),
+    );
+    await mqk.ready();
+    return mqk;
+  }
+
+  /** Waits until so many workers serve on Redis; answers with their numbers. */
+  async serving(mqk: MqkProcess, count: number): Promise<number[]> {
+    const redis = this.redis!;
+    return await eventually(async () => {
+      const records = await redis.call("KEYS", "mqk:worker:*") as string[];
+      const pids = await Promise.all(
+        records.map((key) => redis.call("HGET", key, "pid")),
+      );
+      const workers = mqk.workerPids;
+      assert.equal(workers.length, count);
+      for (const pid of workers) assert.ok(pids.includes(String(pid)));
+      return workers;
+    }, 60_000);
   }
 
   /** `id attempt` of each line that jobs wrote with `ran()`, in their order. */
@@ -79,7 +120,7 @@ export class Site implements AsyncDisposable {
   repeats(ids: readonly string[]): number {
     const starts = this.starts();
     const missing = ids.filter((id) => !starts.has(id));
-    assert.deepEqual(missing, [], `${missing.length} jobs never ran`);
+    assert.equal(missing.length, 0, `${missing.length} jobs never ran`);
     return this.lines().length - ids.length;
   }
 

@@ -9,6 +9,8 @@ export interface RedisServerOptions {
   /** Whether what is stored survives `kill` and `restart`. Default false. */
   readonly aof?: boolean;
   readonly password?: string;
+  /** Variables of the process, besides those of the test. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 type Client = ReturnType<typeof newClient>;
@@ -92,7 +94,7 @@ export class RedisServer implements AsyncDisposable {
   /** Starts it on the same port and folder; kills it first if it runs. */
   async restart(): Promise<void> {
     await this.kill();
-    const { config = [], aof = false, password } = this.#options;
+    const { config = [], aof = false, password, env } = this.#options;
     const args = [
       ["--port", String(this.port)],
       ["--bind", "127.0.0.1"],
@@ -105,6 +107,7 @@ export class RedisServer implements AsyncDisposable {
     ].flat();
     const process = this.#process = new Deno.Command("redis-server", {
       args,
+      env,
       stdin: "null",
       stdout: "null",
       stderr: "null",

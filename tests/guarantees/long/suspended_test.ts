@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { eventually } from "../../harness/eventually.ts";
+import { type BrokerKind, Site } from "../site.ts";
+
+const JOBS = `
+const starts = Deno.openSync("starts.txt", { append: true, create: true });
+export async function short() {
+  ran();
+  const line = Deno.pid + " " + currentJob().id + "\\n";
+  starts.writeSync(new TextEncoder().encode(line));
+  await sleep(20);
+}
+`;
+const SUSPENDED_MS = 30_000;
+/** Jobs that run at once in one worker. */
+const CONCURRENCY = 10;
+
+/** Jobs that a worker process has started, in their order. */
+function startedBy(site: Site, pid: number): string[] {
+  return Deno.readTextFileSync(`${site.dir.path}/starts.txt`).split("\n")
+    .filter((line) => line.startsWith(`${pid} `))
+    .map((line) => line.split(" ")[1]);
+}
+
+/** Stops a worker at a moment when it keeps nobody from the store. */
+async function suspend(site: Site, pid: number): Promise<void> {
+  for (;;) {
+    Deno.kill(pid, "SIGSTOP");
+    // It may be in the middle of a transaction, and then all must wait for it.
+    const free = site.client.invoke("./jobs.ts#short").then(() => true);
+    const late = new Promise((done) => setTimeout(done, 2_000, false));
+    if (await Promise.race([free, late])) return;
+    Deno.kill(pid, "SIGCONT");
+    await free;
+  }
+}
+
+async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
+  await using site = await Site.open(kind, JOBS);
+  const mqk = await site.run("-w", "2", "--concurrency", String(CONCURRENCY));
+  await eventually(() => assert.equal(mqk.workerPids.length, 2), 60_000);
+  const jobs = await site.client.invokeMany(
+    Array(10_000).fill({ job: "./jobs.ts#short", retries: 0 }),
+  );
+  const ids = jobs.map(({ id }) => id);
+  const [worker, other] = mqk.workerPids;
+  await eventually(() => {
+    for (const pid of [worker, other]) assert.ok(startedBy(site, pid).length);
+  }, 60_000);
+  await suspend(site, worker);
+  const stoppedAtMs = performance.now();
+  const before = startedBy(site, worker);
+
+  await eventually(() => site.repeats(ids), 2 * SUSPENDED_MS);
+  const allAfterMs = Math.round(performance.now() - stoppedAtMs);
+  const restMs = SUSPENDED_MS - allAfterMs;
+  await new Promise((done) => setTimeout(done, restMs));
+  Deno.kill(worker, "SIGCONT");
+
+  // It learns that its lease has lapsed, and another takes its place.
+  await eventually(() => assert.ok(!mqk.workerPids.includes(worker)), 20_000);
+  assert.deepEqual(startedBy(site, worker), before);
+  const repeats = [...site.starts().values()].filter((starts) => starts > 1);
+  console.log(
+    `${kind}: all ran after ${allAfterMs} ms, ${repeats.length} again`,
+  );
+  assert.ok(repeats.length <= CONCURRENCY, `${repeats.length} ran again`);
+  await eventually(() => assert.equal(mqk.workerPids.length, 2), 60_000);
+  const last = await site.client.invoke("./jobs.ts#short");
+  await last.result();
+  mqk.signal("SIGTERM");
+  assert.equal(await mqk.exitCode(), 0);
+}
+
+Deno.test("a worker that is suspended for 30 s delays nobody, and starts nothing of its backlog afterwards", async () => {
+  const kinds = ["redis", "sqlite"] satisfies BrokerKind[];
+  await Promise.all(kinds.map(suspendAmidJobs));
+});

@@ -1,0 +1,46 @@
+import { join } from "node:path";
+import type { TempDir } from "./temp_dir.ts";
+
+/**
+ * A wall clock for other processes that a test can set, by `libfaketime`; as
+ * when an operator sets it, their steady clocks go on.
+ */
+export class FakeClock {
+  /** Variables of the processes that go by this clock. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly #path: string;
+
+  /**
+   * @param folder Where the time stands in a file.
+   * @throws {Error} If `faketime` is not installed.
+   */
+  constructor(folder: TempDir) {
+    this.#path = join(folder.path, "faketime");
+    this.set(0);
+    this.env = {
+      // Redis: its allocator reads the clock before the library is ready.
+      LD_PRELOAD: `${library()}:libc.so.6`,
+      FAKETIME_TIMESTAMP_FILE: this.#path,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    };
+  }
+
+  /** Sets it so many seconds ahead of the true time. */
+  set(aheadSeconds: number): void {
+    const sign = aheadSeconds < 0 ? "-" : "+";
+    const text = `${sign}${Math.abs(aheadSeconds)}`;
+    Deno.writeTextFileSync(`${this.#path}.new`, text);
+    Deno.renameSync(`${this.#path}.new`, this.#path);
+  }
+}
+
+/** The library that the command `faketime` puts before a program. */
+function library(): string {
+  const { success, stdout, stderr } = new Deno.Command("faketime", {
+    args: ["-m", "-f", "+0", "printenv", "LD_PRELOAD"],
+  }).outputSync();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`faketime failed: ${decoder.decode(stderr)}`);
+  return decoder.decode(stdout).trim();
+}
