@@ -1,6 +1,5 @@
 import {
   type Broker,
-  BrokerUnavailableError,
   FencedError,
   SCHEMA_VERSION,
   SchemaError,
@@ -15,7 +14,7 @@ const EVERY_MS = 1_000;
 const REPORT_EVERY_BEATS = 10;
 /**
  * Another program pushes without noting the name of the queue, and a store that
- * was emptied knows none: so it is noted again so often.
+ * was emptied knows none: they are noted again so often.
  */
 const REGISTER_EVERY_BEATS = 60;
 
@@ -39,7 +38,6 @@ export interface HeartbeatParts {
  */
 export class Heartbeat {
   readonly #parts: HeartbeatParts;
-  #beatsUntilRegister = REGISTER_EVERY_BEATS;
 
   /** Starts with {@linkcode run}. */
   constructor(parts: HeartbeatParts) {
@@ -52,21 +50,19 @@ export class Heartbeat {
       const startedMs = performance.now();
       try {
         await this.beat(ending);
-        await this.#register();
         if (beat % REPORT_EVERY_BEATS === 0) {
           await this.#parts.broker.report(
             this.#parts.worker,
             this.#parts.health(),
           );
         }
+        if ((beat + 1) % REGISTER_EVERY_BEATS === 0) {
+          await this.#parts.broker.register([...this.#parts.holdings.keys()]);
+        }
       } catch (error) {
         if (error instanceof FencedError) this.#parts.fenced(error);
         else if (error instanceof SchemaError) this.#parts.outdated(error);
         else brokerLog.debug("heartbeat: {error}", { error });
-        // It may come back without what it knew.
-        if (error instanceof BrokerUnavailableError) {
-          this.#beatsUntilRegister = 0;
-        }
       }
       const tookMs = performance.now() - startedMs;
       await sleep(Math.max(50, EVERY_MS - tookMs), ending);
@@ -77,12 +73,6 @@ export class Heartbeat {
   async beat(ending: AbortSignal): Promise<void> {
     await this.#renew();
     await this.#parts.reaper.step(ending);
-  }
-
-  async #register(): Promise<void> {
-    if (--this.#beatsUntilRegister > 0) return;
-    this.#beatsUntilRegister = REGISTER_EVERY_BEATS;
-    await this.#parts.broker.register([...this.#parts.holdings.keys()]);
   }
 
   async #renew(): Promise<void> {

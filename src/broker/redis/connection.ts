@@ -39,7 +39,7 @@ export interface ConnectionOptions {
   /** Whether it keeps the program alive only while a call is pending. */
   readonly unrefWhenIdle?: boolean;
   /** Commands to send right after opening; their errors are ignored. */
-  readonly preamble?: readonly (readonly string[])[];
+  readonly preamble?: () => readonly (readonly string[])[];
   /** Asks for tracking, and hears of each key that changed. */
   readonly onInvalidate?: (key: string | null) => void;
   /** Called when an open connection is lost. */
@@ -142,7 +142,7 @@ export class ServerConnection implements Connection {
 
   async #connect(): Promise<Client> {
     if (this.#closed) throw new NotSentError("Cannot use a closed connection");
-    const { url, onInvalidate, preamble = [] } = this.#options;
+    const { url, onInvalidate, preamble } = this.#options;
     const server = new URL(url).host;
     let client: Client;
     try {
@@ -171,7 +171,7 @@ export class ServerConnection implements Connection {
         this.#options.connectMs ?? 4000,
         `connecting to ${server}`,
       );
-      for (const command of preamble) {
+      for (const command of preamble?.() ?? []) {
         client.sendCommand(command as string[]).catch(() => {});
       }
     } catch (error) {

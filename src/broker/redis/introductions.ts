@@ -11,6 +11,7 @@ import { explain } from "./scripts.ts";
 export class Introductions {
   readonly #connection: Connection;
   readonly #known = new Map<string, Promise<void>>();
+  readonly #registered = new Set<QueueKeys>();
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -35,13 +36,20 @@ export class Introductions {
   }
 
   /**
-   * Makes a queue known again, whatever is known of it.
+   * Makes a queue known, again if it was before, and from then on with each new
+   * connection: the server may have come back without what it knew.
    *
    * @throws {SchemaError} As {@linkcode of}.
    */
-  again(keys: QueueKeys): Promise<void> {
+  register(keys: QueueKeys): Promise<void> {
+    this.#registered.add(keys);
     this.#known.delete(keys.queue);
     return this.of(keys);
+  }
+
+  /** Commands that make all registered queues known. */
+  registering(): string[][] {
+    return [...this.#registered].flatMap(writing);
   }
 
   /** The server may have lost what it knew. */
@@ -51,11 +59,10 @@ export class Introductions {
 
   async #introduce(keys: QueueKeys): Promise<void> {
     const { meta, queue } = keys;
-    const [, , version] = await Promise.all([
-      this.#write(["SADD", QUEUES_KEY, queue]),
-      this.#write(["HSETNX", meta, "v", String(SCHEMA_VERSION)]),
-      this.#write(["HGET", meta, "v"]),
-    ]).catch(async (error) => {
+    const commands = [...writing(keys), ["HGET", meta, "v"]];
+    const [, , version] = await Promise.all(
+      commands.map((command) => this.#write(command)),
+    ).catch(async (error) => {
       throw await explain(
         this.#connection,
         error,
@@ -78,4 +85,11 @@ export class Introductions {
       throw error;
     });
   }
+}
+
+function writing({ meta, queue }: QueueKeys): string[][] {
+  return [
+    ["SADD", QUEUES_KEY, queue],
+    ["HSETNX", meta, "v", String(SCHEMA_VERSION)],
+  ];
 }

@@ -83,8 +83,11 @@ export class RedisBroker implements Broker {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#connection = connection ?? this.#connect({
-      // A client needs one or two of them; those are sent when they are missed.
-      preamble: options.role === "client" ? [] : scripts.loading(),
+      preamble: () => [
+        // A client needs one or two; those are sent when they are missed.
+        ...options.role === "client" ? [] : scripts.loading(),
+        ...this.#introductions.registering(),
+      ],
       onLost: () => this.#introductions.forget(),
     });
     this.#runner = new ConnectionRunner(this.#connection, scripts);
@@ -121,7 +124,7 @@ export class RedisBroker implements Broker {
 
   async register(queues: readonly string[]): Promise<void> {
     await Promise.all(
-      queues.map((queue) => this.#introductions.again(this.#keysOf(queue))),
+      queues.map((queue) => this.#introductions.register(this.#keysOf(queue))),
     );
   }
 

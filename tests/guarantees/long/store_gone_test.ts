@@ -114,6 +114,22 @@ Deno.test("jobs of 30 s end once when Redis stands still for 20 s, and invoke re
   await allGoesOn(site, { ...scene, jobs: [...scene.jobs, late] });
 });
 
+Deno.test("the list of queues is right again within a minute after all keys are gone", async () => {
+  await using site = await Site.open("redis", JOBS);
+  const redis = site.redis!;
+  const mqk = await site.run("-w", "1", "--queue", "default", "--queue", "b");
+  const workers = await site.serving(mqk, 1);
+  await redis.call("FLUSHALL");
+  const goneAtMs = performance.now();
+  await eventually(async () => {
+    const queues = await redis.call("SMEMBERS", "mqk:queues") as string[];
+    assert.deepEqual(queues.sort(), ["b", "default"]);
+  }, 120_000);
+  const tookMs = Math.round(performance.now() - goneAtMs);
+  console.log(`right again after ${tookMs} ms`);
+  assert.deepEqual(mqk.workerPids, workers);
+});
+
 /** Why a job was refused, within 6 s. */
 async function refused(site: Site): Promise<Error> {
   const startedMs = performance.now();
