@@ -4,10 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { eventually } from "../harness/eventually.ts";
-import { FakeClock } from "../harness/fake_clock.ts";
-import { TempDir } from "../harness/temp_dir.ts";
-import { type BrokerKind, Site } from "./site.ts";
+import { eventually } from "../../harness/eventually.ts";
+import { FakeClock } from "../../harness/fake_clock.ts";
+import { TempDir } from "../../harness/temp_dir.ts";
+import { type BrokerKind, Site } from "../site.ts";
 
 const JOBS = `
 export async function short() { ran(); await sleep(30); }
