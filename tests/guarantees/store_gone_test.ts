@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { Scripts } from "../../src/broker/redis/scripts.ts";
 import { eventually } from "../harness/eventually.ts";
 import type { MqkProcess } from "../harness/mqk_process.ts";
-import { type Answers, Proxy } from "../harness/proxy.ts";
+import { type Fate, Proxy } from "../harness/proxy.ts";
 import { Site } from "./site.ts";
 
 const JOBS = `
@@ -34,10 +34,10 @@ function complaints(mqk: MqkProcess): string[] {
   return mqk.stderr.filter((line) => line.includes("Cannot"));
 }
 
-/** Loses the answer to the first call of a script that finds jobs. */
-async function loseAnswer(
+/** The first call of a script that concerns jobs meets this fate. */
+async function firstCall(
   script: "reserve" | "settle",
-  lost: Answers,
+  fate: Exclude<Fate, "answered">,
 ): Promise<void> {
   await using site = await Site.open("redis", JOBS);
   await using proxy = new Proxy(site.redis!.port);
@@ -45,17 +45,17 @@ async function loseAnswer(
   const ids = await shortJobs(site, 20);
   const { sha } = SCRIPTS.get(script);
   let lostAtMs = 0;
-  proxy.fate = (request) => {
-    if (lostAtMs > 0 || !request.includes(sha)) return "arrive";
+  proxy.decide = (request) => {
+    if (lostAtMs > 0 || !request.includes(sha)) return "answered";
     lostAtMs = performance.now();
-    return lost;
+    return fate;
   };
   const mqk = await site.runOn(`redis://127.0.0.1:${proxy.port}`, "-w", "1");
   const [worker] = mqk.workerPids;
   await eventually(() => assert.ok(lostAtMs > 0), 30_000);
   await eventually(() => site.repeats(ids), 30_000);
   const tookMs = Math.round(performance.now() - lostAtMs);
-  console.log(`${script}, answers ${lost}: all ran after ${tookMs} ms`);
+  console.log(`${script}, ${fate}: all ran after ${tookMs} ms`);
   assert.ok(tookMs < 30_000, `took ${tookMs} ms`);
   await eventually(async () =>
     assert.deepEqual(await site.redis!.call("KEYS", "mqk:{default}:held:*"), [])
@@ -66,15 +66,16 @@ async function loseAnswer(
 
 Deno.test("jobs whose reserve was not answered run once, within 15 s", async () => {
   await Promise.all([
-    loseAnswer("reserve", "vanish"),
-    loseAnswer("reserve", "cut"),
+    firstCall("reserve", "answer vanishes"),
+    firstCall("reserve", "answer is cut off"),
   ]);
 });
 
 Deno.test("jobs whose end was not confirmed do not run again", async () => {
   await Promise.all([
-    loseAnswer("settle", "vanish"),
-    loseAnswer("settle", "cut"),
+    firstCall("settle", "answer vanishes"),
+    firstCall("settle", "answer is cut off"),
+    firstCall("settle", "never arrives"),
   ]);
 });
 

@@ -1,16 +1,18 @@
-/** What becomes of the answers from this request on. */
-export type Answers =
-  /** They arrive. */
-  | "arrive"
-  /** The server gets the request; the connection stays open and silent. */
-  | "vanish"
-  /** The server gets the request; when it answers, the connection ends. */
-  | "cut";
+/** What becomes of a request, and of all that follows on its connection. */
+export type Fate =
+  /** It is answered. */
+  | "answered"
+  /** The server gets it; the connection stays open and silent. */
+  | "answer vanishes"
+  /** The server gets it; when it answers, the connection ends. */
+  | "answer is cut off"
+  /** The connection ends before the server gets it. */
+  | "never arrives";
 
-/** A way to a server on this machine on which answers can be lost. */
+/** A way to a server on this machine on which requests and answers get lost. */
 export class Proxy implements AsyncDisposable {
-  /** Decides, request by request, what becomes of the answers. */
-  fate: (request: string) => Answers = () => "arrive";
+  /** Decides, request by request, what becomes of it. */
+  decide: (request: string) => Fate = () => "answered";
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #port: number;
   readonly #connections = new Set<Deno.Conn>();
@@ -49,15 +51,16 @@ export class Proxy implements AsyncDisposable {
       return this.#end(client);
     }
     this.#connections.add(server);
-    let answers: Answers = "arrive";
+    let fate: Fate = "answered";
     const decoder = new TextDecoder();
     const requests = pass(client, server, (bytes) => {
-      if (answers === "arrive") answers = this.fate(decoder.decode(bytes));
+      if (fate === "answered") fate = this.decide(decoder.decode(bytes));
+      if (fate === "never arrives") this.#end(client, server);
       return true;
     });
     const replies = pass(server, client, () => {
-      if (answers === "cut") this.#end(client);
-      return answers === "arrive";
+      if (fate === "answer is cut off") this.#end(client);
+      return fate === "answered";
     });
     // Either end takes the other with it.
     const ended = [requests, replies].map((way) =>
