@@ -127,16 +127,13 @@ Deno.test("a worker whose job the server has forgotten aborts it and is replaced
 });
 
 Deno.test("workers and waiting results go on after a server that loads its file for long", async () => {
-  const config = [
-    ...["--key-load-delay", "4000"],
-    ...["--loading-process-events-interval-bytes", "1024"],
-  ];
+  // In microseconds; while it loads it answers after every 1,024 commands.
+  const config = ["--key-load-delay", "500"];
+  const keys = Array.from({ length: 8_000 }, (_, n) => n);
   await using site = await Site.open("redis", JOBS, { aof: true, config });
   const mqk = await site.run("-w", "2");
   const workers = await site.serving(mqk, 2);
-  await Promise.all(
-    Array.from({ length: 1_000 }, (_, n) => site.redis!.call("SET", n, n)),
-  );
+  await Promise.all(keys.map((key) => site.redis!.call("SET", key, "")));
   const later = await site.client.invoke({ job: "./jobs.ts#pid", delay: 4 });
   const result = later.result({ timeout: 30 });
   const startedMs = performance.now();
