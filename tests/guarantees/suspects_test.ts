@@ -19,9 +19,9 @@ Deno.test("a suspect that is about to begin when QUIT comes keeps its attempt", 
   const begin = new Scripts().get("begin").sha;
   let begins = 0;
   // The server has the command and answers only after the signal.
-  proxy.fate = (request) => {
+  proxy.decide = (request) => {
     if (request.includes(begin) && ++begins === 1) redis.pause();
-    return "arrive";
+    return "answered";
   };
   const mqk = await site.runOn(`redis://127.0.0.1:${proxy.port}`, "-w", "1");
   const [worker] = await site.serving(mqk, 1);
