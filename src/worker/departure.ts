@@ -11,7 +11,7 @@ const ABORT_BEFORE_END_MS = 5_000;
  * the broker is away, as long as the worker may take to stop.
  */
 const LAST_WORDS_MS = 3_000;
-/** What ended may take so long when the process must die. */
+/** When the process must die, what ended, or hears of it, has so long. */
 const DYING_WORDS_MS = 400;
 /** A worker that could not load a module replaces itself at most so often. */
 const REPLACE_EVERY_MS = 10_000;
@@ -84,15 +84,7 @@ export class Departure {
 
   /** Ends at once; what runs stays held, and is recovered by the successor. */
   async die(jobs: InFlightJobs, reason: string): Promise<void> {
-    if (this.#phase === "dying") return;
-    this.#phase = "dying";
-    this.#stopping.abort();
-    lifecycleLog.warn("Worker {pid} is replaced: {reason}", {
-      pid: Deno.pid,
-      reason,
-    });
-    await Promise.race([jobs.flush(), sleep(DYING_WORDS_MS)]);
-    this.#leave("dying", reason);
+    await this.#die(reason, () => jobs.flush());
   }
 
   /** The lease has lapsed: others may have these jobs already. */
@@ -100,7 +92,27 @@ export class Departure {
     if (this.#phase === "dying" || this.ending.aborted) return;
     jobs.freeze();
     jobs.abort("lease");
-    await this.die(jobs, error.message);
+    // What runs must hear of it, and may end by itself.
+    const drained = () => this.#changed.until(() => jobs.isDrained);
+    await this.#die(
+      error.message,
+      () => Promise.all([drained(), jobs.flush()]),
+    );
+  }
+
+  async #die(
+    reason: string,
+    lastWords: () => Promise<unknown>,
+  ): Promise<void> {
+    if (this.#phase === "dying") return;
+    this.#phase = "dying";
+    this.#stopping.abort();
+    lifecycleLog.warn("Worker {pid} is replaced: {reason}", {
+      pid: Deno.pid,
+      reason,
+    });
+    await Promise.race([lastWords(), sleep(DYING_WORDS_MS)]);
+    this.#leave("dying", reason);
   }
 
   async #within(milliseconds: number, work: Promise<void>): Promise<void> {
