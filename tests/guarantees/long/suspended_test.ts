@@ -5,17 +5,17 @@ import { type BrokerKind, Site } from "../site.ts";
 const JOBS = `
 const starts = Deno.openSync("starts.txt", { append: true, create: true });
 export async function short() {
-  ran();
   const line = Deno.pid + " " + currentJob().id + "\\n";
   starts.writeSync(new TextEncoder().encode(line));
+  ran();
   await sleep(20);
 }
 `;
 const SUSPENDED_MS = 30_000;
 /** Jobs that run at once in one worker. */
 const CONCURRENCY = 10;
-/** These, what had ended and was not settled, and a settle under way. */
-const MOST_REPEATS = 3 * CONCURRENCY;
+/** These, and all that ends while one settle is under way, which may be slow. */
+const MOST_REPEATS = 10 * CONCURRENCY;
 
 /** Jobs that a worker process has started, in their order. */
 function startedBy(site: Site, pid: number): string[] {
@@ -62,11 +62,12 @@ async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
   // It learns that its lease has lapsed, and another takes its place.
   await eventually(() => assert.ok(!mqk.workerPids.includes(worker)), 20_000);
   assert.deepEqual(startedBy(site, worker), before);
-  const repeats = [...site.starts().values()].filter((starts) => starts > 1);
-  console.log(
-    `${kind}: all ran after ${allAfterMs} ms, ${repeats.length} again`,
-  );
-  assert.ok(repeats.length <= MOST_REPEATS, `${repeats.length} ran again`);
+  // Whatever ran again, it had started: what had not went to others untouched.
+  const again = [...site.starts()].filter(([, starts]) => starts > 1)
+    .map(([id]) => id);
+  console.log(`${kind}: all ran after ${allAfterMs} ms, ${again.length} again`);
+  for (const id of again) assert.ok(before.includes(id), id);
+  assert.ok(again.length <= MOST_REPEATS, `${again.length} ran again`);
   await eventually(() => assert.equal(mqk.workerPids.length, 2), 60_000);
   const last = await site.client.invoke("./jobs.ts#short");
   await last.result();
