@@ -73,6 +73,8 @@ for (const kind of ["sqlite", "redis"] as const) {
       assert.equal(mqk.workerPids.length, 1);
     });
     assert.ok(least >= 1, "there was a moment without a worker");
-    assert.ok(mqk.stderr.some((line) => /it has run \d+ jobs/.test(line)));
+    await eventually(() => {
+      assert.ok(mqk.stderr.some((line) => /it has run \d+ jobs/.test(line)));
+    });
   });
 }
