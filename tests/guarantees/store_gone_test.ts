@@ -8,6 +8,7 @@ import { Scripts } from "../../src/broker/redis/scripts.ts";
 import { eventually } from "../harness/eventually.ts";
 import type { MqkProcess } from "../harness/mqk_process.ts";
 import { type Fate, Proxy } from "../harness/proxy.ts";
+import { together } from "../harness/together.ts";
 import { Site } from "./site.ts";
 
 const JOBS = `
@@ -65,14 +66,14 @@ async function firstCall(
 }
 
 Deno.test("jobs whose reserve was not answered run once, within 15 s", async () => {
-  await Promise.all([
+  await together([
     firstCall("reserve", "answer vanishes"),
     firstCall("reserve", "answer is cut off"),
   ]);
 });
 
 Deno.test("jobs whose end was not confirmed do not run again", async () => {
-  await Promise.all([
+  await together([
     firstCall("settle", "answer vanishes"),
     firstCall("settle", "answer is cut off"),
     firstCall("settle", "never arrives"),

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { eventually } from "../../harness/eventually.ts";
 import { FakeClock } from "../../harness/fake_clock.ts";
 import { TempDir } from "../../harness/temp_dir.ts";
+import { together } from "../../harness/together.ts";
 import { type BrokerKind, Site } from "../site.ts";
 
 const JOBS = `
@@ -124,7 +125,7 @@ for (const kind of ["redis", "sqlite"] satisfies BrokerKind[]) {
   });
 
   Deno.test(`what a dead worker held runs within 15 s when the clock is set meanwhile (${kind})`, async () => {
-    await Promise.all([
+    await together([
       recoversAfter(kind, HOUR),
       recoversAfter(kind, -HOUR),
     ]);

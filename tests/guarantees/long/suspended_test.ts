@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../harness/eventually.ts";
+import { together } from "../../harness/together.ts";
 import { type BrokerKind, Site } from "../site.ts";
 
 const JOBS = `
@@ -37,6 +38,15 @@ async function suspend(site: Site, pid: number): Promise<void> {
   }
 }
 
+/** Lets it go on, so that it also ends if this test fails. */
+function resume(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGCONT");
+  } catch {
+    // It has ended.
+  }
+}
+
 async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
   await using site = await Site.open(kind, JOBS);
   const mqk = await site.run("-w", "2", "--concurrency", String(CONCURRENCY));
@@ -49,6 +59,7 @@ async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
   await eventually(() => {
     for (const pid of [worker, other]) assert.ok(startedBy(site, pid).length);
   }, 60_000);
+  using _end = { [Symbol.dispose]: () => resume(worker) };
   await suspend(site, worker);
   const stoppedAtMs = performance.now();
   const before = startedBy(site, worker);
@@ -57,7 +68,7 @@ async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
   const allAfterMs = Math.round(performance.now() - stoppedAtMs);
   const restMs = SUSPENDED_MS - allAfterMs;
   await new Promise((done) => setTimeout(done, restMs));
-  Deno.kill(worker, "SIGCONT");
+  resume(worker);
 
   // It learns that its lease has lapsed, and another takes its place.
   await eventually(() => assert.ok(!mqk.workerPids.includes(worker)), 20_000);
@@ -77,5 +88,5 @@ async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
 
 Deno.test("a worker that is suspended for 30 s delays nobody, and starts nothing of its backlog afterwards", async () => {
   const kinds = ["redis", "sqlite"] satisfies BrokerKind[];
-  await Promise.all(kinds.map(suspendAmidJobs));
+  await together(kinds.map(suspendAmidJobs));
 });
