@@ -77,9 +77,9 @@ export class SandboxCommand extends Command {
 function withList(argument: string): string {
   const [flag] = argument.split("=", 1);
   const [, verb, kind] = /^--(allow|deny)-([a-z]+)$/.exec(flag) ?? [];
-  if (verb === undefined || !(KINDS as string[]).includes(kind)) {
-    if (verb !== "deny" || kind !== "import") return argument;
-  }
+  const isOurs = (KINDS as string[]).includes(kind) ||
+    (verb === "deny" && kind === "import");
+  if (!isOurs) return argument;
   if (verb === "deny") {
     throw new ArgumentError(
       `Cannot use ${flag}: the runtime takes no such list for the thread in ` +

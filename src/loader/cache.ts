@@ -1,4 +1,5 @@
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -18,6 +19,7 @@ const MAX_AGE_MS = 30 * DAY_MS;
 const MAX_BYTES = 512 * 1024 * 1024;
 /** What a process that was killed has left behind. */
 const MAX_RUN_AGE_MS = 3_600_000;
+const CLEAN_EVERY_MS = 3_600_000;
 
 /**
  * A folder of texts that all workers of a user share. An entry is written
@@ -73,7 +75,7 @@ export class ModuleCache {
     }
   }
 
-  /** Removes what nobody needs any more: at most once a day, by one process. */
+  /** Removes what nobody needs any more: at most once an hour, by one process. */
   clean(now: number = Date.now()): void {
     try {
       if (!this.#isDue(now)) return;
@@ -89,7 +91,7 @@ export class ModuleCache {
   #isDue(now: number): boolean {
     const marker = join(this.folder, "cleaned");
     const last = statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (now - last < MAX_RUN_AGE_MS) return false;
+    if (now - last < CLEAN_EVERY_MS) return false;
     writeFile(marker, "");
     return true;
   }
@@ -125,7 +127,7 @@ export function hash(text: string): string {
 }
 
 function removeOlder(folder: string, beforeMs: number): void {
-  for (const name of readdirSync(folder)) {
+  for (const name of namesIn(folder)) {
     const path = join(folder, name);
     const { mtimeMs } = statSync(path);
     if (mtimeMs < beforeMs) rmSync(path, { recursive: true, force: true });
@@ -134,13 +136,7 @@ function removeOlder(folder: string, beforeMs: number): void {
 
 /** Removes the entries that were read longest ago. */
 function removeUnread(folder: string, now: number): void {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return;
-  }
-  const entries = names.map((name) => {
+  const entries = namesIn(folder).map((name) => {
     const path = join(folder, name);
     const { atimeMs, mtimeMs, size } = statSync(path);
     return { path, readMs: Math.max(atimeMs, mtimeMs), size };
@@ -152,4 +148,9 @@ function removeUnread(folder: string, now: number): void {
       rmSync(path, { force: true });
     }
   }
+}
+
+/** A folder is made by the first who writes there. */
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
-import { dirname, extname, isAbsolute, join } from "node:path";
+import { dirname, extname } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
-import { LoadError } from "./load_error.ts";
-import { Packages } from "./packages.ts";
+import { nativePackage } from "./load_error.ts";
+import { isPath, Packages } from "./packages.ts";
 
 /** What a CommonJS file sees as `module`. */
 interface CommonJsModule {
@@ -60,15 +60,12 @@ export class CommonJs {
   #resolve(specifier: string, from: string): string {
     if (isBuiltin(specifier)) return specifier;
     if (specifier.startsWith("file:")) specifier = fileURLToPath(specifier);
-    const isPath = /^\.{1,2}(\/|$)/.test(specifier) || isAbsolute(specifier);
-    const found = isPath
-      ? this.#packages.file(
-        isAbsolute(specifier) ? specifier : join(dirname(from), specifier),
-      )
-      : this.#packages.find(specifier, from, "require");
+    const found = this.#packages.required(specifier, from);
     if (found !== undefined) return found;
     const message = `Cannot find module '${specifier}', required by ${from}`;
-    const hint = isPath ? "" : `; run npm install ${specifier.split("/")[0]}`;
+    const hint = isPath(specifier)
+      ? ""
+      : `; run npm install ${specifier.split("/")[0]}`;
     throw Object.assign(new Error(message + hint), {
       code: "MODULE_NOT_FOUND",
     });
@@ -111,12 +108,7 @@ export class CommonJs {
   #run(module: CommonJsModule): void {
     const { filename } = module;
     const extension = extname(filename);
-    if (extension === ".node") {
-      throw new LoadError(
-        `Cannot load ${filename}: native packages do not run in this ` +
-          "program; use a package in JavaScript or WebAssembly, or deno run",
-      );
-    }
+    if (extension === ".node") throw nativePackage(filename);
     const source = readFileSync(filename, "utf8");
     if (extension === ".json") {
       module.exports = JSON.parse(source);

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { init, parse } from "npm:cjs-module-lexer@2.3.0";
 import type { Packages } from "./packages.ts";
 
@@ -50,9 +49,7 @@ function exportNames(
   for (const name of found.exports) names.add(name);
   for (const specifier of found.reexports) {
     try {
-      const target = /^\.{0,2}\//.test(specifier)
-        ? packages.file(join(dirname(path), specifier))
-        : packages.find(specifier, path, "require");
+      const target = packages.required(specifier, path);
       if (target === undefined || !/\.c?js$/.test(target)) continue;
       const text = readFileSync(target, "utf8");
       for (const name of exportNames(target, text, packages, seen)) {

@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { unwritable, writeFile } from "./cache.ts";
 import { commonJsFacade } from "./commonjs_facade.ts";
-import { LoadError } from "./load_error.ts";
 import { CORE, type Resolver } from "./resolve.ts";
 import type { Loaded, SourceLoader } from "./source.ts";
 import type { ModuleReference, Transformer } from "./transform.ts";
@@ -256,11 +255,8 @@ export default Object.assign(Object.create(native), { createRequire });
 `;
 }
 
-/** The cause of an error, as far as a message tells it. */
+/** An error as far as a message between threads tells it. */
 export function linkError(error: unknown): { name: string; message: string } {
-  if (error instanceof LoadError || error instanceof SyntaxError) {
-    return { name: error.name, message: error.message };
-  }
   const { name = "Error", message = String(error) } = error as Error;
   return { name, message };
 }

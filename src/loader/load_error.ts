@@ -6,3 +6,11 @@
 export class LoadError extends Error {
   override name = "LoadError";
 }
+
+/** The compiled program can't load the native part of a package. */
+export function nativePackage(path: string): LoadError {
+  return new LoadError(
+    `Cannot load ${path}: native packages do not run in this program; ` +
+      "use a package in JavaScript or WebAssembly, or deno run",
+  );
+}

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, join, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { LoadError } from "./load_error.ts";
 
 /** How a package is used: its `exports` may differ. */
@@ -41,6 +41,18 @@ export class Packages {
       if (!existsSync(packageFolder)) continue;
       return this.#part(packageFolder, subpath, use);
     }
+  }
+
+  /**
+   * The file that `require(specifier)` means in the file `from`. Nothing if
+   * there is none.
+   *
+   * @throws {LoadError} If the package has no such part.
+   */
+  required(specifier: string, from: string): string | undefined {
+    return isPath(specifier)
+      ? this.file(resolve(dirname(from), specifier))
+      : this.find(specifier, from, "require");
   }
 
   /**
@@ -131,6 +143,11 @@ export class Packages {
     }
     return manifest;
   }
+}
+
+/** Whether a specifier is a path, not the name of a package. */
+export function isPath(specifier: string): boolean {
+  return /^\.{1,2}(\/|$)/.test(specifier) || isAbsolute(specifier);
 }
 
 /** Name and part of a specifier: `@scope/name/part` has part `./part`. */

@@ -3,7 +3,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Sandbox } from "../master/orders.ts";
 import { checkModuleFile } from "./confinement.ts";
-import { LoadError } from "./load_error.ts";
+import { LoadError, nativePackage } from "./load_error.ts";
 import { shorten } from "./locate.ts";
 import type { RemoteModules } from "./remote.ts";
 import type { Resolver } from "./resolve.ts";
@@ -87,12 +87,7 @@ export class SourceLoader {
     if (type === "text") {
       return textValue(new TextDecoder().decode(await read(path)));
     }
-    if (extension === ".node") {
-      throw new LoadError(
-        `Cannot load ${path}: native packages do not run in this program; ` +
-          "use a package in JavaScript or WebAssembly, or deno run",
-      );
-    }
+    if (extension === ".node") throw nativePackage(path);
     const source = new TextDecoder().decode(await read(path));
     if (extension === ".json") return jsonValue(source, url, type);
     const packageType = this.#resolver.packages.type(path);

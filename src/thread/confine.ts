@@ -1,17 +1,6 @@
-import * as nodeModule from "node:module";
 import { checkModuleFile } from "../loader/confinement.ts";
 import type { Sandbox } from "../master/orders.ts";
-
-/** What Deno has and does not declare. */
-type Hooks = {
-  registerHooks?(hooks: {
-    load(
-      url: string,
-      context: unknown,
-      next: (url: string, context: unknown) => unknown,
-    ): unknown;
-  }): unknown;
-};
+import { registerHooks } from "./module_hooks.ts";
 
 /**
  * Closes the ways around a sandbox that the runtime leaves open. To be called
@@ -22,7 +11,6 @@ export function confine(sandbox: Sandbox): void {
   for (const { prototype } of [MessagePort, MessageEvent]) {
     Object.freeze(prototype);
   }
-  const { registerHooks } = nodeModule as Hooks;
   if (registerHooks === undefined) {
     if (Deno.build.standalone) refuseOwnImports();
     return;
@@ -44,15 +32,9 @@ export function confine(sandbox: Sandbox): void {
  * in code that is made from strings, nor in threads that have no loader.
  */
 function refuseOwnImports(): void {
-  const refuse = (object: object, name: string) => {
-    const value = () => {
-      throw new Deno.errors.NotCapable(
-        `${name} is not available to a job in a sandbox of the compiled ` +
-          "program: code made from strings could import any file",
-      );
-    };
-    Object.defineProperty(object, name, { value });
-  };
+  for (const name of ["eval", "Worker"]) {
+    Object.defineProperty(globalThis, name, { value: () => refuse(name) });
+  }
   for (
     const example of [
       function () {},
@@ -63,21 +45,19 @@ function refuseOwnImports(): void {
   ) {
     const prototype = Object.getPrototypeOf(example);
     const value = new Proxy(prototype.constructor, {
-      apply: refused,
-      construct: refused,
+      apply: () => refuse("Function"),
+      construct: () => refuse("Function"),
     });
     Object.defineProperty(prototype, "constructor", { value });
     if (prototype === Function.prototype) {
       Object.defineProperty(globalThis, "Function", { value });
     }
   }
-  refuse(globalThis, "eval");
-  refuse(globalThis, "Worker");
 }
 
-function refused(): never {
+function refuse(name: string): never {
   throw new Deno.errors.NotCapable(
-    "Function is not available to a job in a sandbox of the compiled " +
+    `${name} is not available to a job in a sandbox of the compiled ` +
       "program: code made from strings could import any file",
   );
 }

@@ -1,6 +1,6 @@
-import * as nodeModule from "node:module";
 import process from "node:process";
 import timers from "node:timers";
+import { registerHooks } from "./module_hooks.ts";
 
 /** Who owns the code that runs, and what to do about what escapes it. */
 export interface GuardParts<Job> {
@@ -115,28 +115,12 @@ const GUARDED_EXPORTS: Readonly<Record<string, readonly string[]>> = {
   timers: TIMERS,
 };
 
-/** With what Deno has but does not declare. */
-type Hooks = {
-  registerHooks?(hooks: {
-    resolve(
-      specifier: string,
-      context: { parentURL?: string; conditions: string[] },
-      next: (specifier: string, context: unknown) => unknown,
-    ): unknown;
-    load(
-      url: string,
-      context: unknown,
-      next: (url: string, context: unknown) => unknown,
-    ): unknown;
-  }): unknown;
-};
-
 /**
  * `import { chdir } from "node:process"` does not look at the object that is
  * guarded, as `require` does. So job modules import one that looks there.
  */
 function guardNamedImports(): void {
-  (nodeModule as Hooks).registerHooks?.({
+  registerHooks?.({
     resolve(specifier, context, next) {
       const name = specifier.replace(/^node:/, "");
       const guarded = Object.hasOwn(GUARDED_EXPORTS, name) &&

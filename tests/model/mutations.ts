@@ -10,6 +10,7 @@ import type { ScriptTexts } from "../../src/broker/redis/scripts.ts";
 import { Slot } from "../../src/thread/protocol.ts";
 import type { Flight } from "../../src/worker/flight.ts";
 import type { Holdings } from "../../src/worker/holdings.ts";
+import { overriding } from "./overriding.ts";
 
 /** An amendment that a run can do without. */
 export type Amendment =
@@ -97,47 +98,25 @@ export function neverRenewing(
   broker: Broker,
   holdings: ReadonlyMap<string, Holdings>,
 ): Broker {
-  const renew: Broker["renew"] = (_worker, queues) =>
-    Promise.resolve(
-      queues.map((queue) => ({ held: holdings.get(queue)!.held, schema: 1 })),
-    );
-  return new Proxy(broker, {
-    get: (real, verb) => verb === "renew" ? renew : Reflect.get(real, verb),
+  return overriding(broker, {
+    renew: (_worker, queues) =>
+      Promise.resolve(
+        queues.map((queue) => ({ held: holdings.get(queue)!.held, schema: 1 })),
+      ),
   });
 }
 
 /** Holdings that take a suspect when their own queue is idle. */
 export function idleByItself(holdings: Holdings): Holdings {
-  return {
-    ...agreeable(holdings),
-    get held() {
-      return holdings.held;
-    },
-    get unanswered() {
-      return holdings.unanswered;
-    },
-    disagree: () => holdings.disagree(),
+  return overriding(holdings, {
     reserve: (request, adopt) =>
       holdings.reserve({ ...request, idle: holdings.held === 0 }, adopt),
-  };
+  });
 }
 
 /** Holdings that never notice what a renewal says; part of F2. */
 export function agreeable(holdings: Holdings): Holdings {
-  return {
-    queue: holdings.queue,
-    get held() {
-      return holdings.held;
-    },
-    get unanswered() {
-      return holdings.unanswered;
-    },
-    disagree: () => {},
-    reserve: (request, adopt) => holdings.reserve(request, adopt),
-    settle: (endings) => holdings.settle(endings),
-    release: (flight, indices) => holdings.release(flight, indices),
-    begin: (flight) => holdings.begin(flight),
-  };
+  return overriding(holdings, { disagree: () => {} });
 }
 
 /** Hands jobs back as before F4: after a doubt they are ours again. */

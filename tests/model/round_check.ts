@@ -5,6 +5,7 @@ import {
 } from "../../src/broker/broker.ts";
 import type { Holdings } from "../../src/worker/holdings.ts";
 import { Violation } from "./ledger.ts";
+import { overriding } from "./overriding.ts";
 
 /** What a worker hears in an ordinary life. */
 const EXPECTED = [BrokerUnavailableError, FencedError, MismatchError];
@@ -42,14 +43,7 @@ export class RoundCheck {
   /** Holdings whose reserves are watched. */
   over(holdings: Holdings): Holdings {
     const place = this.#queues.indexOf(holdings.queue);
-    return {
-      queue: holdings.queue,
-      get held() {
-        return holdings.held;
-      },
-      get unanswered() {
-        return holdings.unanswered;
-      },
+    return overriding(holdings, {
       reserve: async (request, adopt) => {
         this.#asks(place, request.limit);
         try {
@@ -64,11 +58,7 @@ export class RoundCheck {
           throw error;
         }
       },
-      settle: (endings) => holdings.settle(endings),
-      release: (flight, indices) => holdings.release(flight, indices),
-      begin: (flight) => holdings.begin(flight),
-      disagree: () => holdings.disagree(),
-    };
+    });
   }
 
   #asks(place: number, limit: number): void {
