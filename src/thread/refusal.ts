@@ -33,7 +33,12 @@ export function refusalOf(
   for (const error of causesOf(thrown)) {
     const text = String(error.message);
     const [whole, permission, value] = REQUIRES.exec(text) ?? [];
-    if (whole !== undefined) {
+    // Without a sandbox the runtime refuses imports only: the rest is said by
+    // a program that the job has started, say.
+    if (
+      whole !== undefined &&
+      (rules.sandbox !== undefined || permission === "import")
+    ) {
       const required = describe(permission, value && unescaped(value), rules);
       return {
         message: said(thrown, whole, required.message),
