@@ -1,18 +1,29 @@
 import { jobLog } from "../log.ts";
 
-/** Lines a second that name single jobs; what is beyond is counted. */
+/** Lines a second of each kind that name single jobs; the rest is counted. */
 const LINES_PER_SECOND = 100;
 
+type Kind = "finished" | "failed" | "put back";
+
+/** Of one kind in this second. */
+interface Share {
+  lines: number;
+  uncounted: number;
+}
+
 /**
- * Says what became of jobs: each one up to 100 a second, beyond that how many
- * there were. Nothing is built for lines that nobody prints.
+ * Says what became of jobs: of each kind up to 100 a second, beyond that how
+ * many there were. Nothing is built for lines that nobody prints.
  */
 export class JobLog implements Disposable {
   readonly #limit: number;
   readonly #quiet: boolean;
   readonly #timer: ReturnType<typeof setInterval>;
-  #lines = 0;
-  #uncounted = 0;
+  readonly #shares: Record<Kind, Share> = {
+    "finished": { lines: 0, uncounted: 0 },
+    "failed": { lines: 0, uncounted: 0 },
+    "put back": { lines: 0, uncounted: 0 },
+  };
 
   /** @param verbosity -1 quiet to 3, as on the command line. */
   constructor(verbosity: number) {
@@ -25,17 +36,26 @@ export class JobLog implements Disposable {
   /** A job is done; `shown` is its result for the eye, if there is one. */
   done(shown: string | undefined): void {
     if (this.#quiet) return;
-    if (shown !== undefined && this.#lines < this.#limit) {
-      this.#lines++;
+    if (shown === undefined) this.#shares.finished.uncounted++;
+    else if (this.#admits("finished")) {
       jobLog.info("Job finished and result is {result}", { result: shown });
-    } else this.#uncounted++;
+    }
   }
 
   /** An attempt failed. `next` says what happens now. */
   failed(id: string, error: string, next: string): void {
-    if (this.#lines++ < this.#limit) {
-      jobLog.warn("The job {id} failed: {error}; {next}", { id, error, next });
-    }
+    if (!this.#admits("failed")) return;
+    jobLog.warn("The job {id} failed: {error}; {next}", { id, error, next });
+  }
+
+  /** A message of a later program waits for one that knows it. */
+  putBack(token: string): void {
+    if (!this.#admits("put back")) return;
+    jobLog.warn(
+      "The job {token} is put back unchanged for 30 s: its message has a " +
+        "version that this program does not know",
+      { token },
+    );
   }
 
   /** An attempt exceeded its ttl. */
@@ -51,10 +71,23 @@ export class JobLog implements Disposable {
     this.#second();
   }
 
-  #second(): void {
-    if (this.#uncounted > 0) {
-      jobLog.info("{count} jobs finished", { count: this.#uncounted });
+  #admits(kind: Kind): boolean {
+    const share = this.#shares[kind];
+    if (share.lines < this.#limit) {
+      share.lines++;
+      return true;
     }
-    this.#lines = this.#uncounted = 0;
+    share.uncounted++;
+    return false;
+  }
+
+  #second(): void {
+    for (const [kind, share] of Object.entries(this.#shares)) {
+      const { uncounted: count } = share;
+      share.lines = share.uncounted = 0;
+      if (count === 0) continue;
+      if (kind === "finished") jobLog.info("{count} jobs finished", { count });
+      else jobLog.warn("{count} more jobs {kind}", { count, kind });
+    }
   }
 }

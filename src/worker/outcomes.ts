@@ -111,11 +111,7 @@ export function logEnded(log: JobLog, flight: Flight, ended: Ended): void {
         "it has used up its attempts",
       );
     case "postponed":
-      return log.failed(
-        flight.tokens[ended.index],
-        "its message has a version that this program does not know",
-        "it is put back unchanged for 30 s",
-      );
+      return log.putBack(flight.tokens[ended.index]);
     case "released":
       return;
   }
