@@ -3,7 +3,6 @@ import {
   BrokerUnavailableError,
   FencedError,
   MAX_BATCH_BYTES,
-  MAX_BATCH_JOBS,
   MismatchError,
   SchemaError,
   WrongTypeError,
@@ -16,7 +15,7 @@ import { sleep } from "../time/sleep.ts";
 import type { Flight } from "./flight.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Lease } from "./lease.ts";
-import type { InFlight, Prefetch } from "./prefetch.ts";
+import { BATCH_JOBS, type InFlight, type Prefetch } from "./prefetch.ts";
 import type { SuspectPolicy } from "./suspects.ts";
 
 /** A line a minute says that nothing can be reserved. */
@@ -123,7 +122,7 @@ export class Intake {
     named: readonly string[],
   ): Promise<"got" | "empty" | "error"> {
     const { holdings, suspects, lease } = this.#parts;
-    let left = Math.min(limit, MAX_BATCH_JOBS);
+    let left = Math.min(limit, BATCH_JOBS);
     let bytes = MAX_BATCH_BYTES;
     let got = false;
     for (const queue of this.#parts.queues) {

@@ -1,10 +1,14 @@
-import { MAX_BATCH_JOBS } from "../broker/broker.ts";
-
+/**
+ * The most jobs that a worker reserves or settles with one command. More make
+ * nothing faster, and other clients of a Redis server would wait longer: with
+ * 1,000 the p99 of their PING was twice as high while two workers drained.
+ */
+export const BATCH_JOBS = 500;
 /** A batch that takes longer than this is too large to hold. */
 const BATCH_MS = 100;
 /** So that the job thread always finds work while the broker answers. */
 const BATCHES_IN_FLIGHT = 3;
-const MAX_IN_FLIGHT = MAX_BATCH_JOBS * BATCHES_IN_FLIGHT;
+const MAX_IN_FLIGHT = BATCH_JOBS * BATCHES_IN_FLIGHT;
 
 /** What a worker has in flight at this moment. */
 export interface InFlight {
@@ -41,7 +45,7 @@ export class Prefetch {
     const total = waiting + started;
     const batch = Math.ceil(this.#window / BATCHES_IN_FLIGHT);
     const room = this.#window - total;
-    if (room >= batch) return Math.min(MAX_BATCH_JOBS, room);
+    if (room >= batch) return Math.min(BATCH_JOBS, room);
     // All that was handed over has started, so the thread is free for more.
     if (waiting === 0 && started < this.#concurrency) {
       return Math.min(this.#concurrency - started, this.#window);

@@ -1,5 +1,6 @@
-import { MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../broker/broker.ts";
+import { MAX_BATCH_BYTES } from "../broker/broker.ts";
 import type { Ending, Holdings } from "./holdings.ts";
+import { BATCH_JOBS } from "./prefetch.ts";
 
 /**
  * Settles outcomes in batches: what ends while one command is under way is
@@ -42,7 +43,7 @@ export class Settler {
     }
   }
 
-  /** At most 1,000 jobs and 1 MiB of text, at least one job. */
+  /** At most 500 jobs and 1 MiB of text, at least one job. */
   #next(): Ending[] {
     let count = 0;
     let bytes = 0;
@@ -51,7 +52,7 @@ export class Settler {
         ? settlement.message.length
         : (settlement.outcome?.length ?? 0) +
           (settlement.kind === "failed" ? settlement.entry.length : 0);
-      if (count > 0 && (count === MAX_BATCH_JOBS || bytes > MAX_BATCH_BYTES)) {
+      if (count > 0 && (count === BATCH_JOBS || bytes > MAX_BATCH_BYTES)) {
         break;
       }
       count++;
