@@ -25,6 +25,7 @@ const SHARED_TESTS = [
   "tests/loader/modules_test.ts",
   "tests/loader/packages_test.ts",
   "tests/loader/remote_modules_test.ts",
+  "tests/sandbox",
 ];
 /** The summary stands in the last lines; more is not kept. */
 const TAIL_CHARACTERS = 4096;

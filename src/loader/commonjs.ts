@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { dirname, extname } from "node:path";
-import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
+import { init, parse } from "npm:es-module-lexer@3.0.5/minimal";
+import { builtinModule } from "./builtins.ts";
+import { linkedImport } from "./linked.ts";
 import { nativePackage } from "./load_error.ts";
 import { isPath, Packages } from "./packages.ts";
+import { escapeImports } from "./unseen_imports.ts";
+
+/** As long as what it replaces, so that columns stay. */
+const IMPORT = "$mqk_i";
 
 /** What a CommonJS file sees as `module`. */
 interface CommonJsModule {
@@ -36,6 +42,21 @@ export class CommonJs {
   readonly #cache: Record<string, CommonJsModule | undefined> = Object.create(
     null,
   );
+  readonly #confined: boolean;
+
+  /**
+   * To be used when {@linkcode CommonJs.ready} has resolved.
+   *
+   * @param confined Nothing but this loader checks what modules import.
+   */
+  constructor(confined: boolean) {
+    this.#confined = confined;
+  }
+
+  /** Loads what is needed to read `import()` in a file. */
+  static ready(): Promise<void> {
+    return init();
+  }
 
   /** `module.exports` of a file. */
   load(path: string): unknown {
@@ -47,7 +68,7 @@ export class CommonJs {
     const require = (specifier: string) => {
       const found = this.#resolve(specifier, from);
       return isBuiltin(found)
-        ? process.getBuiltinModule(found)
+        ? builtinModule(found, this.#confined)
         : this.#load(found, parent).exports;
     };
     return Object.assign(require, {
@@ -110,6 +131,7 @@ export class CommonJs {
     const extension = extname(filename);
     if (extension === ".node") throw nativePackage(filename);
     const source = readFileSync(filename, "utf8");
+    const url = pathToFileURL(filename).href;
     if (extension === ".json") {
       module.exports = JSON.parse(source);
       return;
@@ -121,9 +143,9 @@ export class CommonJs {
       );
     }
     const run = vm.runInThisContext(
-      "(function (exports, require, module, __filename, __dirname) { " +
-        `${source.replace(/^#!/, "//")}\n})`,
-      { filename: pathToFileURL(filename).href },
+      "(function (exports, require, module, __filename, __dirname, " +
+        `${IMPORT}) { ${this.#linked(source.replace(/^#!/, "//"))}\n})`,
+      { filename: url },
     );
     run.call(
       module.exports,
@@ -132,10 +154,37 @@ export class CommonJs {
       module,
       filename,
       dirname(filename),
+      linkedImport(url),
     );
+  }
+
+  /** The same code with an `import()` that finds what modules find. */
+  #linked(source: string): string {
+    const pieces: string[] = [];
+    const add = (text: string) =>
+      pieces.push(this.#confined ? escapeImports(text) : text);
+    let end = 0;
+    for (const { ss, d } of dynamicImports(source)) {
+      if (d < 0) continue;
+      add(source.slice(end, ss));
+      pieces.push(IMPORT);
+      end = ss + "import".length;
+    }
+    add(source.slice(end));
+    return pieces.join("");
   }
 
   #isEsModule(path: string, extension: string): boolean {
     return extension === ".js" && this.#packages.type(path) === "module";
+  }
+}
+
+/** None where the lexer does not understand the file. */
+function dynamicImports(source: string): ReturnType<typeof parse>[0] {
+  if (!source.includes("import")) return [];
+  try {
+    return parse(source)[0];
+  } catch {
+    return [];
   }
 }

@@ -21,6 +21,8 @@ export interface LinkedRuntime {
   require(path: string): unknown;
   /** A `require` that resolves from a file. */
   requireFrom(path: string): unknown;
+  /** A module of the runtime. */
+  builtin(name: string): unknown;
 }
 
 let runtime: LinkedRuntime | undefined;
@@ -58,6 +60,11 @@ export function linkedImport(
 /** `module.exports` of a CommonJS file. */
 export function linkedRequire(path: string): unknown {
   return runtime!.require(path);
+}
+
+/** A module of the runtime, as linked modules get it. */
+export function linkedBuiltin(name: string): unknown {
+  return runtime!.builtin(name);
 }
 
 /** `createRequire` of `node:module`. */

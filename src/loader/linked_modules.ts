@@ -1,7 +1,9 @@
 import type { Namespace } from "./load.ts";
+import { builtinModule } from "./builtins.ts";
 import { CommonJs } from "./commonjs.ts";
 import type { LinkAnswer, LinkRequest } from "./link_messages.ts";
 import { provideLinkedRuntime } from "./linked.ts";
+import { RefusedError } from "./access.ts";
 import { LoadError } from "./load_error.ts";
 import { ProjectConfig } from "./project_config.ts";
 import { Resolver } from "./resolve.ts";
@@ -19,11 +21,19 @@ export class LinkedModules {
   readonly #start: () => void;
   #requests = 0;
 
-  /** `start` starts the module thread, when the first module is asked for. */
-  constructor(port: MessagePort, root: string, start: () => void) {
+  /**
+   * @param confined Nothing but this loader checks what modules import.
+   * @param start Starts the module thread, when the first module is asked for.
+   */
+  constructor(
+    port: MessagePort,
+    root: string,
+    confined: boolean,
+    start: () => void,
+  ) {
     this.#port = port;
     this.#start = start;
-    const commonJs = new CommonJs();
+    const commonJs = new CommonJs(confined);
     let resolver: Resolver | undefined;
     port.onmessage = ({ data }: MessageEvent<LinkAnswer>) => this.#hear(data);
     provideLinkedRuntime({
@@ -35,6 +45,7 @@ export class LinkedModules {
       },
       require: (path) => commonJs.load(path),
       requireFrom: (path) => commonJs.requireFrom(path),
+      builtin: (name) => builtinModule(name, confined),
     });
   }
 
@@ -56,7 +67,10 @@ export class LinkedModules {
     this.#port.postMessage(
       { id, specifier, referrer, type } satisfies LinkRequest,
     );
-    const { url, error } = await answer.promise;
+    const [{ url, error }] = await Promise.all([
+      answer.promise,
+      CommonJs.ready(),
+    ]);
     if (url === undefined) throw asThrown(error!);
     try {
       return await import(url);
@@ -90,6 +104,8 @@ function asThrown({ name, message }: { name: string; message: string }): Error {
       return new SyntaxError(message);
     case "LoadError":
       return new LoadError(message);
+    case "RefusedError":
+      return new RefusedError(message);
   }
   const error = new Error(message);
   error.name = name;

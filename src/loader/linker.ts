@@ -1,10 +1,13 @@
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { RefusedError } from "./access.ts";
 import { unwritable, writeFile } from "./cache.ts";
+import { builtinFacade, checkBuiltin } from "./builtins.ts";
 import { commonJsFacade } from "./commonjs_facade.ts";
 import { CORE, type Resolver } from "./resolve.ts";
 import type { Loaded, SourceLoader } from "./source.ts";
 import type { ModuleReference, Transformer } from "./transform.ts";
+import { escapeImports, escapeWithinStatement } from "./unseen_imports.ts";
 
 /** One module of the graph: one instance, however many import it. */
 interface Linked {
@@ -28,6 +31,8 @@ export interface LinkerParts {
   readonly runtime: string;
   /** URL of the program's own copy of the library. */
   readonly core: string;
+  /** Nothing but this linker checks what modules import. */
+  readonly confined: boolean;
 }
 
 /**
@@ -102,8 +107,9 @@ export class Linker {
   /** What needs no file: modules of the runtime and of the program. */
   #fixed(url: string): string | undefined {
     if (url === CORE) return this.#parts.core;
-    if (url === "node:module") return undefined;
-    return /^(node|data):/.test(url) ? url : undefined;
+    if (!url.startsWith("node:")) return undefined;
+    if (this.#parts.confined) checkBuiltin(url);
+    return this.#facade(url) === undefined ? url : undefined;
   }
 
   async #write(
@@ -111,14 +117,16 @@ export class Linker {
     url: string,
     type: string | undefined,
   ): Promise<void> {
-    const text = url === "node:module"
-      ? nodeModule(this.#parts.runtime)
-      : await this.#text(module, url, type);
+    const text = this.#facade(url) ?? await this.#text(module, url, type);
     try {
       writeFile(fileURLToPath(module.url), text);
     } catch (error) {
       throw unwritable(this.#parts.cacheFolder, error);
     }
+  }
+
+  #facade(url: string): string | undefined {
+    return builtinFacade(url, this.#parts.runtime, this.#parts.confined);
   }
 
   async #text(
@@ -164,7 +172,7 @@ export class Linker {
     module: Linked,
     { source, extension, url, isPackage }: Extract<Loaded, { kind: "module" }>,
   ): Promise<string> {
-    const { resolver, transformer, runtime } = this.#parts;
+    const { resolver, transformer, runtime, confined } = this.#parts;
     const { code, mappings, references, hasModuleSyntax } = await transformer
       .transform(source, extension, url);
     if (isPackage && !hasModuleSyntax) {
@@ -178,20 +186,30 @@ export class Linker {
     const dependencies: Linked[] = [];
     const pieces: string[] = [];
     let end = 0;
+    const between = (start: number, end?: number) => {
+      const text = code.slice(start, end);
+      return confined ? escapeImports(text) : text;
+    };
     for (const reference of references) {
-      pieces.push(code.slice(end, reference.start));
       if (reference.kind === "static") {
+        const { statementStart, start } = reference;
+        const statement = code.slice(statementStart, start);
+        pieces.push(
+          between(end, statementStart),
+          confined ? escapeWithinStatement(statement) : statement,
+        );
         const target = resolver.resolve(reference.specifier!, url);
         const dependency = this.#prepare(target, reference.type);
         dependencies.push(dependency);
         pieces.push(staticImport(code, reference, dependency.url));
         end = reference.statementEnd!;
       } else {
+        pieces.push(between(end, reference.start));
         pieces.push(reference.kind === "meta" ? META : IMPORT);
         end = reference.end;
       }
     }
-    pieces.push(code.slice(end));
+    pieces.push(between(end));
     module.dependencies = dependencies;
     return prelude(references, url, runtime) + pieces.join("") +
       sourceMap(url, mappings);
@@ -244,19 +262,11 @@ function sourceMap(url: string, mappings: string): string {
   return `\n//# sourceMappingURL=data:application/json;base64,${encoded}\n`;
 }
 
-/** `node:module` with a `createRequire` that finds packages. */
-function nodeModule(runtime: string): string {
-  const from = JSON.stringify(runtime);
-  return `import native from "node:module";
-export * from "node:module";
-import { createRequire } from ${from};
-export { createRequire };
-export default Object.assign(Object.create(native), { createRequire });
-`;
-}
-
 /** An error as far as a message between threads tells it. */
 export function linkError(error: unknown): { name: string; message: string } {
   const { name = "Error", message = String(error) } = error as Error;
-  return { name, message };
+  return {
+    name: error instanceof RefusedError ? "RefusedError" : name,
+    message,
+  };
 }

@@ -14,6 +14,7 @@ import type {
   ModuleThreadStart,
 } from "./link_messages.ts";
 import { Linker, linkError } from "./linker.ts";
+import { IMPORTS_ARE_UNCHECKED } from "./module_hooks.ts";
 import { ProjectConfig } from "./project_config.ts";
 import { RemoteModules } from "./remote.ts";
 import { Resolver } from "./resolve.ts";
@@ -54,6 +55,7 @@ class LinkService {
       resolver: this.#resolver,
       sources: new SourceLoader(remote, this.#resolver, start.sandbox),
       transformer: new Transformer(cache, config),
+      confined: start.sandbox !== undefined && IMPORTS_ARE_UNCHECKED,
     });
     setTimeout(() => cache.clean(), 1000);
   }

@@ -20,7 +20,7 @@ export class Resolver {
 
   /**
    * The URL that an import in the module `referrer` means: `file:`, `https:`,
-   * `http:`, `data:`, `node:`, or {@linkcode CORE}.
+   * `http:`, `data:`, `blob:`, `node:`, or {@linkcode CORE}.
    *
    * @throws {LoadError} If there is none, saying what to install.
    */
@@ -46,6 +46,7 @@ export class Resolver {
       case "http":
         return new URL(mapped).href;
       case "data":
+      case "blob":
       case "node":
         return mapped;
       case "npm":

@@ -54,6 +54,8 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   "text/json": ".json",
 };
 
+const INLINE = /^(data|blob):/;
+
 /** Reads modules, from files and from servers. */
 export class SourceLoader {
   readonly #remote: RemoteModules;
@@ -101,7 +103,9 @@ export class SourceLoader {
   }
 
   async #fetched(url: string, type: string | undefined): Promise<Loaded> {
-    const { url: at, contentType, text } = await this.#remote.get(url);
+    const { url: at, contentType, text } = INLINE.test(url)
+      ? await inline(url)
+      : await this.#remote.get(url);
     if (type === "text") return textValue(text);
     const known = CONTENT_TYPES[contentType];
     if (known === undefined && /^text\/html/.test(contentType)) {
@@ -110,12 +114,27 @@ export class SourceLoader {
           "required is JavaScript or TypeScript",
       );
     }
-    const own = extname(new URL(at).pathname).toLowerCase();
+    const own = INLINE.test(at)
+      ? ""
+      : extname(new URL(at).pathname).toLowerCase();
     // Servers often call TypeScript plain text, or JavaScript.
     const extension = SCRIPTS.has(own) || own === ".json" ? own : known;
     if (extension === ".json") return jsonValue(text, at, type);
     return script(text, extension ?? own, at, false);
   }
+}
+
+/** What a URL holds that needs no server. */
+async function inline(
+  url: string,
+): Promise<{ url: string; contentType: string; text: string }> {
+  const response = await fetch(url);
+  const type = response.headers.get("content-type") ?? "";
+  return {
+    url,
+    contentType: type.split(";")[0].trim().toLowerCase(),
+    text: await response.text(),
+  };
 }
 
 function script(

@@ -11,7 +11,8 @@ export interface ModuleReference {
   readonly end: number;
   /** Of a static import: what is between the quotes. */
   readonly specifier?: string;
-  /** Of a static import: end of the statement, attributes included. */
+  /** Of a static import: the whole statement, attributes included. */
+  readonly statementStart?: number;
   readonly statementEnd?: number;
   /** `type` of its attributes. */
   readonly type?: string;
@@ -119,6 +120,7 @@ function reference(found: Found, code: string): ModuleReference {
     start: s,
     end: e,
     specifier: n,
+    statementStart: ss,
     statementEnd: se,
     ...(type !== undefined && { type }),
   };

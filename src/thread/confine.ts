@@ -1,6 +1,12 @@
+import process from "node:process";
+import { builtinModule, unavailable } from "../loader/builtins.ts";
 import { checkModuleFile } from "../loader/confinement.ts";
+import {
+  IMPORTS_ARE_UNCHECKED,
+  registerHooks,
+} from "../loader/module_hooks.ts";
+import { escapeImports } from "../loader/unseen_imports.ts";
 import type { Sandbox } from "../master/orders.ts";
-import { registerHooks } from "./module_hooks.ts";
 
 /**
  * Closes the ways around a sandbox that the runtime leaves open. To be called
@@ -11,13 +17,10 @@ export function confine(sandbox: Sandbox): void {
   for (const { prototype } of [MessagePort, MessageEvent]) {
     Object.freeze(prototype);
   }
-  if (registerHooks === undefined) {
-    if (Deno.build.standalone) refuseOwnImports();
-    return;
-  }
+  if (IMPORTS_ARE_UNCHECKED) return closeOtherImports();
   // An import reads a file without asking, e.g. as text what /proc says of
   // the processes around this one. What the first hook refuses, none gets.
-  registerHooks({
+  registerHooks?.({
     load(url, context, next) {
       const runtimeChecks = !Deno.build.standalone;
       checkModuleFile(url, sandbox, { runtimeChecks });
@@ -27,13 +30,34 @@ export function confine(sandbox: Sandbox): void {
 }
 
 /**
- * In such a compiled program `import()` asks for no permission. The loader
- * checks the imports that stand in modules; so no others must come to be: not
- * in code that is made from strings, nor in threads that have no loader.
+ * The loader checks the imports that stand in modules, so no others may come
+ * to be: not in code that is made from strings, nor in threads that have no
+ * loader, nor by what the runtime keeps for itself.
  */
-function refuseOwnImports(): void {
-  for (const name of ["eval", "Worker"]) {
-    Object.defineProperty(globalThis, name, { value: () => refuse(name) });
+function closeOtherImports(): void {
+  define(globalThis, "Worker", function () {
+    throw unavailable("Worker");
+  });
+  define(process, "getBuiltinModule", (name: string) => {
+    return builtinModule(name, true);
+  });
+  const { internal } = Deno as unknown as { internal: symbol };
+  define(Reflect.get(Deno, internal), "core", undefined);
+  const evaluate = globalThis.eval;
+  define(globalThis, "eval", (code: unknown) => {
+    if (typeof code !== "string") return code;
+    return withoutImports([code], ([escaped]) => evaluate(escaped));
+  });
+  for (const name of ["setTimeout", "setInterval"] as const) {
+    const value = new Proxy(globalThis[name], {
+      apply(set, self, [callback, ...rest]) {
+        if (typeof callback !== "function") {
+          throw new TypeError("The callback must be of type function");
+        }
+        return Reflect.apply(set, self, [callback, ...rest]);
+      },
+    });
+    define(globalThis, name, value);
   }
   for (
     const example of [
@@ -45,19 +69,39 @@ function refuseOwnImports(): void {
   ) {
     const prototype = Object.getPrototypeOf(example);
     const value = new Proxy(prototype.constructor, {
-      apply: () => refuse("Function"),
-      construct: () => refuse("Function"),
+      apply: (create, self, texts) =>
+        withoutImports(
+          texts,
+          (escaped) => Reflect.apply(create, self, escaped),
+        ),
+      construct: (create, texts, self) =>
+        withoutImports(
+          texts,
+          (escaped) => Reflect.construct(create, escaped, self),
+        ),
     });
-    Object.defineProperty(prototype, "constructor", { value });
-    if (prototype === Function.prototype) {
-      Object.defineProperty(globalThis, "Function", { value });
-    }
+    define(prototype, "constructor", value);
+    if (prototype === Function.prototype) define(globalThis, "Function", value);
   }
 }
 
-function refuse(name: string): never {
-  throw new Deno.errors.NotCapable(
-    `${name} is not available to a job in a sandbox of the compiled ` +
-      "program: code made from strings could import any file",
-  );
+/** Makes code from strings that cannot import, or says that it would. */
+function withoutImports<Made>(
+  parts: readonly unknown[],
+  make: (escaped: string[]) => Made,
+): Made {
+  const texts = parts.map(String);
+  const escaped = texts.map(escapeImports);
+  try {
+    return make(escaped);
+  } catch (error) {
+    if (error instanceof SyntaxError && escaped.join() !== texts.join()) {
+      throw unavailable("import() in code made from strings");
+    }
+    throw error;
+  }
+}
+
+function define(object: object, property: string, value: unknown): void {
+  Object.defineProperty(object, property, { value });
 }

@@ -1,6 +1,6 @@
 import process from "node:process";
 import timers from "node:timers";
-import { registerHooks } from "./module_hooks.ts";
+import { registerHooks } from "../loader/module_hooks.ts";
 
 /** Who owns the code that runs, and what to do about what escapes it. */
 export interface GuardParts<Job> {

@@ -11,6 +11,7 @@ import { provideJobContext } from "../job_context.ts";
 import { errorData } from "../job/outcome.ts";
 import { ImportAccess } from "../loader/access.ts";
 import { JobFunctions } from "../loader/functions.ts";
+import { IMPORTS_ARE_UNCHECKED } from "../loader/module_hooks.ts";
 import { ModuleLoader, type ModuleLoaderOptions } from "../loader/load.ts";
 import { confine } from "./confine.ts";
 import { Executor } from "./execute.ts";
@@ -104,7 +105,8 @@ async function importer(
   if (!Deno.build.standalone) return undefined;
   const { LinkedModules } = await import("../loader/linked_modules.ts");
   const { port1, port2 } = new MessageChannel();
-  const modules = new LinkedModules(port1, options.root, () => {
+  const confined = options.sandbox !== undefined && IMPORTS_ARE_UNCHECKED;
+  const modules = new LinkedModules(port1, options.root, confined, () => {
     const message: FromThread = { kind: "modules", port: port2 };
     port.postMessage(message, [port2]);
   });

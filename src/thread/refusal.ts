@@ -74,14 +74,16 @@ function hiddenByNode(
   { sandbox }: RefusalRules,
 ): [permission: string, value?: string] | undefined {
   if (sandbox === undefined) return;
-  const { net, run } = sandbox.permissions;
+  const { run } = sandbox.permissions;
   const { code, address, port } = error as {
     code?: string;
     address?: string;
     port?: number;
   };
-  if (net === false && code === "ECONNREFUSED" && address !== undefined) {
-    return ["net", `${address}:${port}`];
+  if (code === "ECONNREFUSED" && address !== undefined) {
+    const host = `${address}:${port}`;
+    const { state } = Deno.permissions.querySync({ name: "net", host });
+    if (state !== "granted") return ["net", host];
   }
   // A program that did start has a status or a signal.
   const failed = error.message.startsWith("Command failed: ");

@@ -8,7 +8,11 @@ import type {
 } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
 import type { Lease } from "./lease.ts";
-import { startModuleThread } from "./module_thread.ts";
+import {
+  type ModuleFolders,
+  moduleFolders,
+  startModuleThread,
+} from "./module_thread.ts";
 import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
@@ -46,7 +50,8 @@ export class JobThread {
     lease: Lease,
     events: JobThreadEvents,
   ): Promise<JobThread> {
-    const options = threadOptions(config);
+    const folders = Deno.build.standalone ? moduleFolders() : undefined;
+    const options = threadOptions(config, folders);
     const thread = new globalThis.Worker(
       new URL("../thread/main.ts", import.meta.url),
       {
@@ -100,6 +105,7 @@ export class JobThread {
         case "modules":
           return startModuleThread(
             options,
+            folders!,
             data.port,
             (reason) => events.died(`its module thread died: ${reason}`),
           );
@@ -155,7 +161,10 @@ export class JobThread {
 }
 
 /** What the thread is told: not the DSN, which job code could find there. */
-function threadOptions(config: WorkerConfig): ThreadOptions {
+function threadOptions(
+  config: WorkerConfig,
+  folders: ModuleFolders | undefined,
+): ThreadOptions {
   const { root, modules, allowImport, concurrency, fast, verbosity } = config;
   return {
     root,
@@ -166,7 +175,7 @@ function threadOptions(config: WorkerConfig): ThreadOptions {
     fast,
     verbosity,
     realRoot: realPath(root),
-    sandbox: sandboxOf(config),
+    sandbox: sandboxOf(config, folders?.runFolder),
   };
 }
 

@@ -10,6 +10,21 @@ export interface ModuleThreadOptions extends
     "root" | "modules" | "allowImport" | "reloadBeforeMs" | "sandbox"
   > {}
 
+/** Where the module thread keeps what it makes. */
+export interface ModuleFolders {
+  /** What all workers of a user share. */
+  readonly cacheFolder: string;
+  /** What this process alone has: the modules that it imports. */
+  readonly runFolder: string;
+}
+
+/** Chooses the folders of this process. */
+export function moduleFolders(): ModuleFolders {
+  const cacheFolder = chosenCacheFolder();
+  const own = `${Deno.pid}-${crypto.randomUUID()}`;
+  return { cacheFolder, runFolder: join(cacheFolder, "run", own) };
+}
+
 /**
  * Starts the thread that makes modules ready for the job thread, which talks
  * to it over `port`. Only the compiled program needs one: it can't import
@@ -17,15 +32,10 @@ export interface ModuleThreadOptions extends
  */
 export function startModuleThread(
   options: ModuleThreadOptions,
+  { cacheFolder, runFolder }: ModuleFolders,
   port: MessagePort,
   died: (reason: string) => void,
 ): void {
-  const cacheFolder = chosenCacheFolder();
-  const runFolder = join(
-    cacheFolder,
-    "run",
-    `${Deno.pid}-${crypto.randomUUID()}`,
-  );
   const thread = new globalThis.Worker(
     new URL("../loader/module_thread.ts", import.meta.url),
     { type: "module", name: "module thread" },

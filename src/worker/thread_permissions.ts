@@ -15,12 +15,16 @@ const DEFAULT_HOSTS = [
 /** In a sandbox only from where this library comes. */
 const SANDBOX_HOSTS = ["jsr.io:443"];
 
-/** What a sandbox opens for the job thread; nothing if there is none. */
+/**
+ * What a sandbox opens for the job thread; nothing if there is none. Modules
+ * that were made ready lie in `runFolder`.
+ */
 export function sandboxOf(
   { permissions, root, dsn }: Pick<
     WorkerConfig,
     "permissions" | "root" | "dsn"
   >,
+  runFolder?: string,
 ): Sandbox | undefined {
   if (permissions === undefined) return undefined;
   const broker = parseDsn(dsn);
@@ -29,7 +33,7 @@ export function sandboxOf(
   const { read } = permissions;
   const readable = read === true
     ? true
-    : [...paths, ...(read || []), ...ownModules()];
+    : [...paths, ...(read || []), ...ownModules(), ...made(runFolder)];
   return { permissions, readable, hidden };
 }
 
@@ -71,6 +75,17 @@ export function threadPermissions(
 
 function listed(allowed: Allowed): boolean | string[] {
   return typeof allowed === "boolean" ? allowed : [...allowed];
+}
+
+/** A folder that can't be made: the module thread says so. */
+function made(folder: string | undefined): string[] {
+  if (folder === undefined) return [];
+  try {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return [folder, Deno.realPathSync(folder)];
+  } catch {
+    return [];
+  }
 }
 
 /** This program's library, which a job module may import from where it lies. */

@@ -7,14 +7,10 @@
 import * as childProcess from "node:child_process";
 import * as fs from "node:fs";
 import http from "node:http";
-import inspector from "node:inspector";
-import nodeModule from "node:module";
 import net from "node:net";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import v8 from "node:v8";
-import vm from "node:vm";
-import { Worker as NodeWorker } from "node:worker_threads";
 
 /** What the ways need to know, and could guess. */
 export interface Facts {
@@ -60,8 +56,9 @@ function webWorker(code: string, permissions?: unknown): Promise<unknown> {
   });
 }
 
-function nodeWorker(code: string): Promise<unknown> {
-  const worker = new NodeWorker(code, { eval: true });
+async function nodeWorker(code: string): Promise<unknown> {
+  const { Worker } = await import("node:worker_threads");
+  const worker = new Worker(code, { eval: true });
   return answer(worker, (got, failed) => {
     worker.on("message", got);
     worker.on("error", failed);
@@ -153,26 +150,73 @@ export const importing: Record<string, Way> = {
         }),
       )),
     ),
-  "a script": async ({ root, ...facts }) =>
+  "a timer with a text": (facts) =>
+    new Promise((resolve, reject) => {
+      Object.assign(globalThis, { resolve, reject });
+      // deno-lint-ignore no-explicit-any
+      const set = setTimeout as any;
+      set(`import("${outside(facts)}?t").then(resolve, reject)`, 1);
+    }),
+  "the core of the runtime": async (facts) =>
     secretOf(
+      await internals().core.evalContext(
+        `import("${outside(facts)}?core")`,
+        `${file(facts.root)}/x.js`,
+      )[0],
+    ),
+  "a script": async ({ root, ...facts }) => {
+    const { default: vm } = await import("node:vm");
+    return secretOf(
       await vm.runInThisContext(
         `import("${outside({ root, ...facts })}?vm")`,
         { filename: `${file(root)}/x.js` },
       ),
-    ),
-  "a compiled function": async ({ root, ...facts }) =>
+    );
+  },
+  "a script of the process": async ({ root, ...facts }) =>
     secretOf(
+      await process.getBuiltinModule("vm").runInThisContext(
+        `import("${outside({ root, ...facts })}?pvm")`,
+        { filename: `${file(root)}/x.js` },
+      ),
+    ),
+  "a script of a named export": async ({ root, ...facts }) => {
+    const { getBuiltinModule } = await import("node:process");
+    return secretOf(
+      await getBuiltinModule("vm").runInThisContext(
+        `import("${outside({ root, ...facts })}?nvm")`,
+        { filename: `${file(root)}/x.js` },
+      ),
+    );
+  },
+  "a compiled function": async ({ root, ...facts }) => {
+    const { default: vm } = await import("node:vm");
+    return secretOf(
       await vm.compileFunction(
         `return import("${outside({ root, ...facts })}?c")`,
         [],
         { filename: `${file(root)}/x.js` },
       )(),
-    ),
-  "require": ({ root, folder }) =>
-    nodeModule.createRequire(`${root}/x.cjs`)(`${folder}/secret.cjs`).secret,
+    );
+  },
+  "require": async ({ root, folder }) => {
+    const { createRequire } = await import("node:module");
+    return createRequire(`${root}/x.cjs`)(`${folder}/secret.cjs`).secret;
+  },
+  "an import in a CommonJS module": async ({ root, ...facts }) => {
+    const { createRequire } = await import("node:module");
+    const { load } = createRequire(`${root}/x.cjs`)("./jobs/imports.cjs");
+    return secretOf(await load(`${outside({ root, ...facts })}?cjs`));
+  },
+  "an import that a lexer overlooks": async ({ root, ...facts }) => {
+    const { createRequire } = await import("node:module");
+    const { load } = createRequire(`${root}/x.cjs`)("./jobs/hides.cjs");
+    return secretOf(await load(`${outside({ root, ...facts })}?hidden`));
+  },
   "a compiled CommonJS module": async ({ root, ...facts }) => {
     // deno-lint-ignore no-explicit-any
-    const made = new (nodeModule as any).Module("made");
+    const { Module } = await import("node:module") as any;
+    const made = new Module("made");
     made._compile(
       `module.exports = import("${outside({ root, ...facts })}?m")`,
       `${root}/made.cjs`,
@@ -201,11 +245,12 @@ export const leaving: Record<string, Way> = {
       `require("worker_threads").parentPort.postMessage(
          require("fs").readFileSync("${folder}/secret.ts", "utf8"))`,
     ),
-  "the inspector": () => {
+  "the inspector": async () => {
+    const inspector = await import("node:inspector");
     const session = new inspector.Session();
     session.connect();
   },
-  "the inspector's port": () => inspector.open(0),
+  "the inspector's port": async () => (await import("node:inspector")).open(0),
   "a heap snapshot in a file": () => v8.writeHeapSnapshot(),
   "asking for more": ({ folder }) => {
     const { state } = Deno.permissions.requestSync({
@@ -292,7 +337,7 @@ export const around: Record<string, Way> = {
   "the environment": () => Deno.env.toObject(),
   "the environment, by Node": () => ({ ...process.env }),
   "the arguments": () => [Deno.args, process.argv, process.execArgv],
-  "the resources": () => internals().core.resources(),
+  "the resources": () => internals().core?.resources(),
   "what its resources hold": () => {
     const found: unknown[] = [];
     for (let rid = 3; rid < 200; rid++) {

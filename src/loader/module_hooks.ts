@@ -23,3 +23,11 @@ export const registerHooks:
   | undefined = (nodeModule as {
     registerHooks?(hooks: ModuleHooks): unknown;
   }).registerHooks;
+
+/**
+ * The runtime's own `import()` asks for no permission, and nothing can look at
+ * it: so it is in a program that was compiled with Deno before 2.9. In a
+ * sandbox no import may come to be there that our loader has not checked.
+ */
+export const IMPORTS_ARE_UNCHECKED: boolean = Deno.build.standalone &&
+  registerHooks === undefined;
