@@ -38,7 +38,7 @@ function* filesBelow(folder: string): Generator<string> {
 function imports(path: string): string[] {
   const text = Deno.readTextFileSync(path);
   const specifiers = text.matchAll(
-    /^\s*(?:import|export)\b[^;"]*?"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"/gm,
+    /^\s*(?:import|export)\b[^;"(]*?"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"/gm,
   );
   return [...specifiers]
     .map(([, first, second]) => resolve(path, "..", first ?? second))

@@ -130,11 +130,7 @@ function workerCommand(
         ? []
         : [`--v8-flags=--max-old-space-size=${maxMemory}`]),
       ...(reload && remote.length > 0 ? [`--reload=${remote}`] : []),
-      // Else this program's own packages would have to be in the project's
-      // node_modules, where nobody installs them.
-      ...(existsSync(join(root, "package.json"))
-        ? ["--node-modules-dir=none"]
-        : []),
+      ...(usesNodeModules(root, config) ? ["--node-modules-dir=none"] : []),
       ...(config === undefined ? [] : ["--config", config]),
       // A project that has no lock file gets none, nor this program's own.
       ...(hasLock(root, config) ? [] : ["--no-lock"]),
@@ -142,6 +138,15 @@ function workerCommand(
       "work",
     ],
   };
+}
+
+/**
+ * Whether this program's own packages would have to be in the project's
+ * `node_modules`, where nobody installs them.
+ */
+function usesNodeModules(root: string, config: string | undefined): boolean {
+  return existsSync(join(root, "package.json")) || config !== undefined &&
+      /"nodeModulesDir"\s*:\s*"manual"/.test(readFileSync(config, "utf8"));
 }
 
 /** Whether a project pins what its modules import. */

@@ -7,7 +7,7 @@ import type { ProjectConfig } from "./project_config.ts";
 /** The library itself: a job gets the program's own copy. */
 export const CORE = "mqk:core";
 
-const CORE_SPECIFIER = /^(jsr:\/?)?@mqk\/core(@[^/]*)?$/;
+export const CORE_SPECIFIER: RegExp = /^(jsr:\/?)?@mqk\/core(@[^/]*)?$/;
 
 /** What an import specifier means, in a project. */
 export class Resolver {

@@ -17,6 +17,7 @@ import { confine } from "./confine.ts";
 import { Executor } from "./execute.ts";
 import { installGuard } from "./guard.ts";
 import { LogShare } from "./log_share.ts";
+import { provideOwnLibrary } from "./own_library.ts";
 import { PortJobStore } from "./port_job_store.ts";
 import type { FromThread, ToThread } from "./protocol.ts";
 import { JobRunner } from "./runner.ts";
@@ -70,6 +71,7 @@ function serve(
     current: () => executor.current(),
     uncaught: (thrown, job) => executor.uncaught(thrown, job),
   });
+  provideOwnLibrary();
   if (options.sandbox !== undefined) confine(options.sandbox);
   const { concurrency } = options;
   const runner = new JobRunner({ executor, permit, concurrency, post });

@@ -149,9 +149,15 @@ export default () => { throw new Error("plain"); };`,
 
 Deno.test("@mqk/core in a job is the program's own copy", async () => {
   await using project = Project.open({
+    "deno.json": "{}",
     "jobs.ts": `
 import { currentJob, invoke, NoRetry } from "@mqk/core";
+import * as ranged from "jsr:@mqk/core@^0.1";
 export const attempt = () => currentJob().attempt;
+export const same = async () => [
+  ranged.currentJob === currentJob,
+  (await import("jsr:@mqk/core")).invoke === invoke,
+];
 export const ends = () => { throw new NoRetry("enough"); };
 export const sends = async () =>
   await (await invoke("mqk:calculator#sum", 1, 2)).result();`,
@@ -159,6 +165,7 @@ export const sends = async () =>
   await project.run();
 
   assert.equal(await project.call("./jobs.ts#attempt"), 1);
+  assert.deepEqual(await project.call("./jobs.ts#same"), [true, true]);
   assert.equal(await project.call("./jobs.ts#sends"), 3);
   assert.match((await project.failing("./jobs.ts#ends")).message, /enough/);
 });

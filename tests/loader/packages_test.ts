@@ -43,3 +43,22 @@ export const parse = zod.z.parse;`,
     [21, 172_800_000, false, true, 1, 2],
   );
 });
+
+Deno.test('a project with "nodeModulesDir": "manual" uses packages', async () => {
+  await using project = Project.open({
+    "deno.json": JSON.stringify({ nodeModulesDir: "manual" }),
+    "package.json": JSON.stringify({ dependencies: { ms: "2.1.3" } }),
+    "jobs.ts": `
+import ms from "npm:ms@2.1.3";
+export const days = (text: string) => ms(text) / 86_400_000;`,
+  });
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: project.dir.path,
+  }).spawn().status;
+  assert.ok(success);
+  Deno.removeSync(`${project.dir.path}/package.json`);
+  await project.run();
+
+  assert.equal(await project.call("./jobs.ts#days", "3 days"), 3);
+});

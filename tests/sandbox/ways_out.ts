@@ -23,7 +23,6 @@ export interface Facts {
 
 type Way = (facts: Facts) => unknown;
 
-/** Text and JSON imports are no part of the types. */
 // deno-lint-ignore no-explicit-any
 const load = (url: string, type?: string): Promise<any> =>
   import(url, type === undefined ? undefined : { with: { type } });
