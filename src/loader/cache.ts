@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { createHash, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import process from "node:process";
 import { LoadError } from "./load_error.ts";
 
 const DAY_MS = 86_400_000;
@@ -79,7 +80,7 @@ export class ModuleCache {
   clean(now: number = Date.now()): void {
     try {
       if (!this.#isDue(now)) return;
-      removeOlder(join(this.folder, "run"), now - MAX_RUN_AGE_MS);
+      removeLeft(join(this.folder, "run"), now - MAX_RUN_AGE_MS);
       for (const kind of ["code", "remote"]) {
         removeUnread(join(this.folder, kind), now);
       }
@@ -126,11 +127,25 @@ export function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-function removeOlder(folder: string, beforeMs: number): void {
+/**
+ * Removes the folders of processes that are gone. Theirs may be a number of
+ * another machine that shares the folder; so a new one stays in any case.
+ */
+function removeLeft(folder: string, beforeMs: number): void {
   for (const name of namesIn(folder)) {
     const path = join(folder, name);
     const { mtimeMs } = statSync(path);
-    if (mtimeMs < beforeMs) rmSync(path, { recursive: true, force: true });
+    if (mtimeMs < beforeMs && !isAlive(parseInt(name))) {
+      rmSync(path, { recursive: true, force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as { code?: string }).code === "EPERM";
   }
 }
 

@@ -122,35 +122,60 @@ Deno.test("what a server can do wrong fails the job with one line, and the worke
   assert.equal(typeof await project.call("./good.ts"), "number");
 });
 
-Deno.test("modules come over HTTPS with a certificate of one's own", async () => {
-  await using project = Project.open({});
-  const { path } = project.dir;
+Deno.test("a server that does not answer fails its job in time, and neighbours run", async () => {
+  await using project = Project.open({ "good.ts": "export default () => 1;" });
+  using listener = Deno.listen({ hostname: "localhost", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const base = `http://localhost:${port}`;
+  await project.run(["--allow-import", `${base}/`], own(project));
+  // Under deno run imports wait for each other, what is loaded does not.
+  assert.equal(await project.call("./good.ts"), 1);
+  const hanging = project.failing(`${base}/hangs.ts`);
+  assert.equal(await project.call("./good.ts"), 1);
+  const { message } = await hanging;
+  assert.match(message, /^Cannot load module .* in \d+ s$/);
+});
+
+/** Writes a key and a certificate for `localhost`, which is its own authority. */
+async function certify(folder: string): Promise<Deno.TlsCertifiedKeyPem> {
   const { success } = await new Deno.Command("openssl", {
     args: [
       ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"],
-      ...["-keyout", `${path}/key.pem`, "-out", `${path}/cert.pem`],
+      ...["-keyout", `${folder}/key.pem`, "-out", `${folder}/cert.pem`],
       ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-      // Signed by itself: it is the authority as well.
       ...["-addext", "basicConstraints=critical,CA:FALSE"],
     ],
     stderr: "null",
   }).output();
   assert.ok(success, "openssl could not make a certificate");
-  await using server = new ModuleServer(
-    (name) =>
-      name === "/a.ts"
-        ? 'export { default } from "./b.ts";'
-        : "export default (n: number) => n + 1;",
-    {
-      key: Deno.readTextFileSync(`${path}/key.pem`),
-      cert: Deno.readTextFileSync(`${path}/cert.pem`),
-      keyFormat: "pem",
-    },
-  );
-  const base = `https://localhost:${server.port}`;
+  return {
+    key: Deno.readTextFileSync(`${folder}/key.pem`),
+    cert: Deno.readTextFileSync(`${folder}/cert.pem`),
+    keyFormat: "pem",
+  };
+}
+
+const adds = (name: string) =>
+  name === "/a.ts"
+    ? 'export { default } from "./b.ts";'
+    : "export default (n: number) => n + 1;";
+
+Deno.test("modules come over HTTPS with a certificate of one's own, and not with another", async () => {
+  await using project = Project.open({});
+  const { path } = project.dir;
+  await using server = new ModuleServer(adds, await certify(path));
+  const trusted = `${path}/trusted.pem`;
+  Deno.copyFileSync(`${path}/cert.pem`, trusted);
+  await using changed = new ModuleServer(adds, await certify(path));
+  const [base, changedBase] = [server, changed]
+    .map(({ port }) => `https://localhost:${port}`);
   await project.run(
-    ["--allow-import", `${base}/`],
-    { ...own(project), DENO_CERT: `${path}/cert.pem` },
+    ["--allow-import", `${base}/`, "--allow-import", `${changedBase}/`],
+    { ...own(project), DENO_CERT: trusted },
   );
   assert.equal(await project.call(`${base}/a.ts`, 1), 2);
+  const { message } = await project.failing(`${changedBase}/a.ts`);
+  assert.match(message, /^Cannot load module .*certificate/);
+  assert.ok(!message.includes("\n"), message);
+  assert.equal(changed.asked.size, 0);
 });
