@@ -65,7 +65,10 @@ Deno.test("the demo counts right, shows each part, and leaves nothing", async ()
   assert.match(output, /timed out for 1 seconds/);
   assert.match(output, /\(2 attempts\): NotFound/);
   assert.match(output, /It ran again and returned 42/);
-  assert.deepEqual(await filesOf(temporary), []);
+  // A compiled program keeps its compiled code there for the next start.
+  const left = (await filesOf(temporary))
+    .filter((name) => !name.startsWith("deno-compile-"));
+  assert.deepEqual(left, []);
   assert.deepEqual(await filesOf(ROOT), before);
 });
 

@@ -2,13 +2,17 @@ import { fileURLToPath } from "node:url";
 
 const CLI = fileURLToPath(import.meta.resolve("../../cli.ts"));
 
+/** A compiled program that is to be tested in its place. */
+const COMPILED: string | undefined = Deno.env.get("MQK_TEST_PROGRAM");
+
 function command(
   args: readonly string[],
   options: Deno.CommandOptions,
 ): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
+  const own = ["run", "--quiet", "--allow-all", CLI];
+  return new Deno.Command(COMPILED ?? Deno.execPath(), {
     ...options,
-    args: ["run", "--quiet", "--allow-all", CLI, ...args],
+    args: COMPILED === undefined ? [...own, ...args] : [...args],
     stdin: "null",
   });
 }

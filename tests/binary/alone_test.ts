@@ -1,5 +1,7 @@
 /** The compiled program alone: no Deno beside it, no variables. */
 import assert from "node:assert/strict";
+import { eventually } from "../harness/eventually.ts";
+import { MqkProcess } from "../harness/mqk_process.ts";
 import { Project } from "../loader/project.ts";
 
 const PROGRAM = Deno.env.get("MQK_TEST_PROGRAM")!;
@@ -17,6 +19,34 @@ async function mqk(cwd: string, ...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
+/** The first line of `mqk monitor`. */
+async function monitored(cwd: string): Promise<string> {
+  await using monitor = MqkProcess.command(["monitor"], cwd, { HOME: cwd });
+  await eventually(() => assert.notEqual(monitor.stdout.length, 0));
+  return monitor.stdout[0];
+}
+
+Deno.test("alone in a folder it runs a job by URL and prints its result", async () => {
+  await using server = Deno.serve(
+    { port: 0, hostname: "localhost", onListen: () => {} },
+    () =>
+      new Response("export const twice = (n: number): number => 2 * n;", {
+        headers: { "content-type": "application/typescript" },
+      }),
+  );
+  await using project = Project.open({});
+  const { path } = project.dir;
+  const base = `http://localhost:${server.addr.port}`;
+  const result = mqk(path, "invoke", "--wait", `${base}/job.ts#twice`, "21");
+  await using worker = MqkProcess.start(
+    ["--workers", "1", "--allow-import", base],
+    path,
+    { HOME: path },
+  );
+  await worker.ready();
+  assert.equal(await result, "42\n");
+});
+
 Deno.test("alone in a folder it sends and runs jobs, its own and TypeScript", async () => {
   await using project = Project.open({
     "jobs/mail.ts":
@@ -26,6 +56,7 @@ Deno.test("alone in a folder it sends and runs jobs, its own and TypeScript", as
   await mqk(path, "invoke", "mqk:calculator#sum", "1", "2");
   await mqk(path, "invoke", "./jobs/mail.ts#send", "ann");
   await mqk(path, "run", "--burst", "--workers", "1");
+  assert.match(await monitored(path), /,0$/);
   assert.equal(await mqk(path, "failed", "list"), "");
   assert.match(await mqk(path, "--version"), /^mqk .*\ndeno .*\nv8 /);
 });
