@@ -41,17 +41,26 @@ export interface JobStore {
   results(queue: string, ids: readonly string[]): Promise<(string | null)[]>;
 
   /**
-   * Calls `changed` after outcomes of jobs of one producer were stored, with
-   * the numbers `n` of their ids, or with nothing if some may have been missed
-   * (after a reconnect), until the returned resource is disposed. Resolves
-   * when nothing stored from now on can be missed.
+   * Calls `changed` after outcomes of jobs of one producer were stored, until
+   * the returned resource is disposed. Resolves when nothing stored from now on
+   * can be missed.
    */
   watchResults(
     queue: string,
     producer: string,
-    changed: (numbers?: readonly number[]) => void,
+    changed: ResultsChanged,
   ): Promise<AsyncDisposable>;
 }
+
+/**
+ * Hears of stored outcomes: the numbers `n` of the ids, or nothing if some may
+ * have been missed (after a reconnect). Few short outcomes come along, in the
+ * order of their numbers; others are to be read.
+ */
+export type ResultsChanged = (
+  numbers?: readonly number[],
+  outcomes?: readonly string[],
+) => void;
 
 /** How much to reserve, and what the caller believes. */
 export interface ReserveRequest {
@@ -59,8 +68,11 @@ export interface ReserveRequest {
   readonly limit: number;
   /** Sum of the lengths of the messages in bytes, after the first one. */
   readonly bytes: number;
-  /** How many tokens of this queue the worker holds, by its own account. */
-  readonly known: number;
+  /**
+   * How many tokens of this queue the worker holds, by its own account. Left
+   * out: it can't know, and gets something only if it has a place already.
+   */
+  readonly known?: number;
   /** Nothing is in flight in any queue, so a suspect may be taken. */
   readonly idle: boolean;
 }
@@ -81,6 +93,25 @@ export interface Batch {
   readonly messages: readonly string[];
   /** Suspects that wait in this queue. */
   readonly suspects: number;
+}
+
+/**
+ * What a worker reserves by being woken. A broker that is a round trip away
+ * does both in one; others need not.
+ */
+export interface ReserveOnWake {
+  readonly worker: string;
+  /** Asked right before the command is sent. Nothing: only wake. */
+  request(queue: string): WakeRequest | undefined;
+}
+
+/** One such request; what it brings may come at any time. */
+export interface WakeRequest extends ReserveRequest {
+  /**
+   * Takes over a batch of ready or crashed jobs, which is not empty. If a
+   * `reconcile` was sent after the request, its tokens must be released.
+   */
+  reserved(batch: Batch): void;
 }
 
 /** How a reserved job ends. */
@@ -170,7 +201,8 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
  * A store of queues, as a worker uses it. `worker` is a name that was never
  * used before. A worker calls `reserve` for one queue only when its last
  * `reserve` of that queue was answered, and after an error that leaves it in
- * doubt ({@linkcode BrokerUnavailableError}) only after `reconcile`.
+ * doubt ({@linkcode BrokerUnavailableError}) only after `reconcile`. What is
+ * reserved on a wake-up is apart from that, as it leaves `known` out.
  *
  * All verbs throw {@linkcode BrokerUnavailableError} when it is uncertain
  * whether they ran, {@linkcode BrokerError} when they were refused.
@@ -268,9 +300,14 @@ export interface Broker extends JobStore, AsyncDisposable {
 
   /**
    * Waits until one of `queues` may have ready jobs, and answers with their
-   * names; empty after `signal` aborts, or for a look after some seconds.
+   * names; empty after `signal` aborts, or for a look after some seconds. Goes
+   * on if the job that would end it was reserved for `onWake`.
    */
-  wait(queues: readonly string[], signal: AbortSignal): Promise<string[]>;
+  wait(
+    queues: readonly string[],
+    signal: AbortSignal,
+    onWake?: ReserveOnWake,
+  ): Promise<string[]>;
 
   /** After a `wait` that was not followed by a `reserve`: lets others go. */
   pass(queue: string): Promise<void>;

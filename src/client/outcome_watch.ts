@@ -1,4 +1,4 @@
-import type { JobStore } from "../broker/broker.ts";
+import type { JobStore, ResultsChanged } from "../broker/broker.ts";
 import { ResultNotKeptError } from "../errors.ts";
 import type { OutcomeReader } from "./outcome_reader.ts";
 
@@ -27,9 +27,7 @@ export interface Waiter {
  * after each event, after a reconnect, and every few seconds.
  */
 export class OutcomeWatch {
-  readonly #open: (
-    changed: (numbers?: readonly number[]) => void,
-  ) => Promise<AsyncDisposable>;
+  readonly #open: (changed: ResultsChanged) => Promise<AsyncDisposable>;
   readonly #read: (id: string) => Promise<string | null>;
   readonly #unused: () => void;
   /** The number of a job to who waits for it. */
@@ -94,32 +92,41 @@ export class OutcomeWatch {
 
   /** Without a subscription, reading every few seconds has to do. */
   #subscribe(): Promise<unknown> {
-    return this.#subscription ??= this.#open((numbers) =>
-      this.#changed(numbers)
+    return this.#subscription ??= this.#open((numbers, outcomes) =>
+      this.#changed(numbers, outcomes)
     ).catch(() => {
       this.#subscription = undefined;
       return undefined;
     });
   }
 
-  #changed(numbers: readonly number[] | undefined): void {
+  #changed(
+    numbers?: readonly number[],
+    outcomes?: readonly string[],
+  ): void {
     if (numbers === undefined) {
       for (const waiters of this.#waiters.values()) {
         for (const waiter of waiters) this.#look(waiter);
       }
       return;
     }
-    for (const number of numbers) {
+    for (const [i, number] of numbers.entries()) {
       for (const waiter of this.#waiters.get(number) ?? []) {
         waiter.announced = true;
-        this.#look(waiter);
+        if (outcomes === undefined) this.#look(waiter);
+        else this.#found(waiter, outcomes[i]);
       }
     }
   }
 
   async #lookAtAll(): Promise<void> {
     await this.#subscribe();
-    this.#changed(undefined);
+    this.#changed();
+  }
+
+  #found(waiter: Waiter, outcome: string): void {
+    waiter.resolve(outcome);
+    this.remove(waiter);
   }
 
   async #look(waiter: Waiter): Promise<void> {
@@ -129,10 +136,7 @@ export class OutcomeWatch {
     try {
       const outcome = await this.#read(waiter.id);
       waiter.lastError = undefined;
-      if (outcome !== null) {
-        waiter.resolve(outcome);
-        return this.remove(waiter);
-      }
+      if (outcome !== null) return this.#found(waiter, outcome);
       error = announced ? evicted(waiter.id) : waiter.missed(readAtMs);
     } catch (failure) {
       waiter.lastError = failure;

@@ -7,7 +7,7 @@ import type { JobContext } from "../job_context.ts";
 import type { CallError, CallVerb, FromThread, ToThread } from "./protocol.ts";
 
 type JobStore = JobContext["store"];
-type Changed = (numbers?: readonly number[]) => void;
+type Changed = Parameters<JobStore["watchResults"]>[2];
 
 /** The worker's broker for job code: calls over a port to the main thread. */
 export class PortJobStore implements JobStore {
@@ -68,8 +68,10 @@ export class PortJobStore implements JobStore {
   }
 
   /** Outcomes of a watched producer were stored. */
-  changed({ watch, numbers }: Extract<ToThread, { kind: "changed" }>): void {
-    this.#watches.get(watch)?.(numbers);
+  changed(
+    { watch, numbers, outcomes }: Extract<ToThread, { kind: "changed" }>,
+  ): void {
+    this.#watches.get(watch)?.(numbers, outcomes);
   }
 
   #call(verb: CallVerb, args: readonly unknown[]): Promise<unknown> {

@@ -86,6 +86,7 @@ export type ToThread =
     readonly kind: "changed";
     readonly watch: number;
     readonly numbers?: readonly number[];
+    readonly outcomes?: readonly string[];
   };
 
 /** From the job thread to the main thread. */

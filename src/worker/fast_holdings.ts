@@ -37,6 +37,8 @@ export class FastHoldings implements Holdings {
     };
   }
 
+  reserveOnWake(): undefined {}
+
   async settle(endings: readonly Ending[]): Promise<void> {
     const outcomes: { id: string; outcome: string }[] = [];
     const again: { message: string; delayMs: number }[] = [];

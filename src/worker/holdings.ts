@@ -5,6 +5,7 @@ import {
   FencedError,
   MismatchError,
   type Settlement,
+  type WakeRequest,
 } from "../broker/broker.ts";
 import { brokerLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
@@ -37,6 +38,15 @@ export interface Holdings {
     request: { limit: number; bytes: number; idle: boolean },
     adopt: (batch: Batch) => Flight,
   ): Promise<{ flight?: Flight; suspects: number }>;
+  /**
+   * The same, to be done when the broker wakes this worker; nothing: it can't
+   * be done then. A flight that has arrived `stale` must be handed back.
+   */
+  reserveOnWake(
+    request: { limit: number; bytes: number },
+    adopt: (batch: Batch) => Flight,
+    arrived: (flight: Flight, suspects: number, stale: boolean) => void,
+  ): WakeRequest | undefined;
   /** Ends jobs; resolves when the broker has answered. */
   settle(endings: readonly Ending[]): Promise<void>;
   /** Hands jobs back; resolves when the broker has answered. */
@@ -64,6 +74,7 @@ export class LeasedHoldings implements Holdings {
   readonly #flights = new Set<Flight>();
   readonly #answered = new Notice();
   #doubt = false;
+  #reconciled = 0;
   #reserving = 0;
   #repeating = 0;
   #complainedAtMs = -Infinity;
@@ -127,6 +138,26 @@ export class LeasedHoldings implements Holdings {
     }
   }
 
+  reserveOnWake(
+    request: { limit: number; bytes: number },
+    adopt: (batch: Batch) => Flight,
+    arrived: (flight: Flight, suspects: number, stale: boolean) => void,
+  ): WakeRequest | undefined {
+    if (this.#doubt) return;
+    const reconciled = this.#reconciled;
+    return {
+      ...request,
+      idle: false,
+      reserved: (batch) => {
+        const flight = adopt(batch);
+        this.#flights.add(flight);
+        // A reconcile in between did not know of it, and may have put it back.
+        const stale = this.#reconciled !== reconciled;
+        arrived(flight, batch.suspects, stale);
+      },
+    };
+  }
+
   async settle(endings: readonly Ending[]): Promise<void> {
     const sent = endings.filter(({ flight, index }) => flight.leave(index));
     if (sent.length === 0) return;
@@ -169,6 +200,7 @@ export class LeasedHoldings implements Holdings {
     await this.#answered.until(() => this.#repeating === 0);
     const tokens: string[] = [];
     for (const flight of this.#flights) tokens.push(...flight.heldTokens());
+    this.#reconciled++;
     const gone = new Set(
       await this.#broker.reconcile(this.#worker, this.queue, tokens),
     );

@@ -151,6 +151,11 @@ export class InFlightJobs {
     this.#parts.thread.dispatch(flight);
   }
 
+  /** Hands back a flight that was not accepted. */
+  refuse(flight: Flight): void {
+    this.#release(flight, flight.takeBack());
+  }
+
   /** The job thread says how jobs ended. */
   ended(batch: number, jobs: readonly Ended[]): void {
     const flight = this.#flights.get(batch);

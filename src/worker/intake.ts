@@ -4,7 +4,9 @@ import {
   FencedError,
   MAX_BATCH_BYTES,
   MismatchError,
+  type ReserveOnWake,
   SchemaError,
+  type WakeRequest,
   WrongTypeError,
 } from "../broker/broker.ts";
 import type { Batch } from "../broker/broker.ts";
@@ -26,6 +28,7 @@ const ASK_ALL_QUEUES = 8;
 /** What the intake needs of its worker. */
 export interface IntakeParts {
   readonly broker: Broker;
+  readonly worker: string;
   readonly queues: readonly string[];
   readonly holdings: ReadonlyMap<string, Holdings>;
   readonly prefetch: Prefetch;
@@ -41,6 +44,8 @@ export interface IntakeParts {
   adopt(queue: string, batch: Batch): Flight;
   /** Takes care of a flight. */
   accept(flight: Flight): Promise<void>;
+  /** Hands a flight back instead. */
+  refuse(flight: Flight): void;
   /** Nothing was there to reserve, and nothing is in flight. */
   idle(): void;
   /** The worker's lease has lapsed. */
@@ -67,6 +72,9 @@ export class Intake {
   readonly #stopping: AbortSignal;
   readonly #time: IntakeTime;
   readonly #broken = new Set<string>();
+  readonly #onWake: ReserveOnWake;
+  /** A reserve is under way that may bring a suspect. */
+  #asksIdle = false;
   #failures = 0;
   #complainedAtMs = -Infinity;
 
@@ -79,6 +87,10 @@ export class Intake {
     this.#parts = parts;
     this.#stopping = stopping;
     this.#time = time;
+    this.#onWake = {
+      worker: parts.worker,
+      request: (queue) => this.reserveOnWake(queue),
+    };
   }
 
   /** Runs until `stopping` aborts. */
@@ -128,10 +140,11 @@ export class Intake {
     for (const queue of this.#parts.queues) {
       if (!named.includes(queue) || this.#broken.has(queue)) continue;
       const moment = lease.moment();
+      const idle = this.#asksIdle = this.#nothingInFlight();
       try {
         const { flight, suspects: waiting } = await holdings.get(queue)!
           .reserve(
-            { limit: left, bytes, idle: this.#nothingInFlight() },
+            { limit: left, bytes, idle },
             (batch) => this.#parts.adopt(queue, batch),
           );
         this.#failures = 0;
@@ -146,9 +159,33 @@ export class Intake {
         if (left <= 0 || bytes <= 0) break;
       } catch (error) {
         if (!await this.#recovered(queue, error)) return "error";
+      } finally {
+        this.#asksIdle = false;
       }
     }
     return got ? "got" : "empty";
+  }
+
+  /** What the next wake-up by a queue is to bring. */
+  reserveOnWake(queue: string): WakeRequest | undefined {
+    const { holdings, suspects, lease, runsAlone } = this.#parts;
+    const limit = Math.min(this.#limit(), BATCH_JOBS);
+    if (limit === 0) return;
+    const moment = lease.moment();
+    return holdings.get(queue)!.reserveOnWake(
+      { limit, bytes: MAX_BATCH_BYTES },
+      (batch) => this.#parts.adopt(queue, batch),
+      (flight, waiting, stale) => {
+        suspects.heard(queue, waiting, this.#time.nowMs());
+        lease.renewed(queue, moment);
+        // Nothing may run beside a suspect, or start when all is to end.
+        const late = stale || this.#stopping.aborted;
+        const alone = runsAlone() || this.#asksIdle;
+        if (late || alone) this.#parts.refuse(flight);
+        else void this.#parts.accept(flight);
+        this.#parts.changed.give();
+      },
+    );
   }
 
   /** Deals with an error; `false`: start over. */
@@ -210,7 +247,7 @@ export class Intake {
     })();
     const served = queues.filter((queue) => !this.#broken.has(queue));
     try {
-      const named = await broker.wait(served, signal);
+      const named = await broker.wait(served, signal, this.#onWake);
       // What woke us is for another if we can't take it.
       if (named.length > 0 && this.#limit() === 0) {
         for (const queue of named) await broker.pass(queue);

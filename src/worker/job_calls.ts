@@ -42,8 +42,13 @@ export class JobCalls {
         const opening = this.#store.watchResults(
           queueName(queue),
           text(producer),
-          (numbers) =>
-            this.#post({ kind: "changed", watch: Number(watch), numbers }),
+          (numbers, outcomes) =>
+            this.#post({
+              kind: "changed",
+              watch: Number(watch),
+              numbers,
+              outcomes,
+            }),
         );
         this.#watches.set(Number(watch), opening);
         await opening;

@@ -145,6 +145,7 @@ export class QueueWorker {
     const jobs = this.#jobs;
     return new Intake({
       broker: this.#broker,
+      worker: this.#config.name,
       queues: this.#config.queues,
       holdings: jobs.holdings,
       prefetch: jobs.prefetch,
@@ -158,6 +159,7 @@ export class QueueWorker {
         this.#burst.busy();
         return jobs.accept(flight);
       },
+      refuse: (flight) => jobs.refuse(flight),
       idle: () => this.#idle(),
       fenced: (error) => this.#fenced(error),
       useless: (error) => {

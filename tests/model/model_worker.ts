@@ -4,6 +4,7 @@ import {
   BrokerUnavailableError,
   FencedError,
   MismatchError,
+  type ReserveOnWake,
 } from "../../src/broker/broker.ts";
 import { Flight } from "../../src/worker/flight.ts";
 import { settleCrashed, settlementOf } from "../../src/worker/outcomes.ts";
@@ -17,6 +18,9 @@ import { WorkerParts } from "./worker_parts.ts";
 const MOST_IN_FLIGHT = 12;
 const BEAT_MS = 1_000;
 const NEVER = new AbortController().signal;
+
+/** Waits for a queue; answers whether something may be there to reserve. */
+type Wake = (queue: string, onWake: ReserveOnWake) => Promise<boolean>;
 
 /**
  * One worker process: the real parts that speak with the broker, and between
@@ -35,7 +39,7 @@ export class ModelWorker {
   wallOffsetMs = 0;
   readonly #around: Surroundings;
   readonly #broker: Broker;
-  readonly #wake: (queue: string) => Promise<unknown>;
+  readonly #wake: Wake;
   readonly #parts: WorkerParts;
   readonly #thread: ModelThread;
   readonly #pauses: (() => void)[] = [];
@@ -60,7 +64,7 @@ export class ModelWorker {
       broker: Broker;
       line: Line;
       waits: Line;
-      wake: (queue: string) => Promise<unknown>;
+      wake: Wake;
     },
   ) {
     this.#around = around;
@@ -81,6 +85,7 @@ export class ModelWorker {
       trouble: (error) => this.#trouble(error),
       adopt: (queue, batch) => this.#adopt(queue, batch),
       accept: (flight) => this.#accept(flight),
+      refuse: (flight) => this.#release(flight, flight.takeBack()),
       inFlight: () => this.#thread.count(),
       runsAlone: () => this.#thread.runsAlone,
     });
@@ -268,7 +273,11 @@ export class ModelWorker {
     const queue = this.#around.random.pick(this.plan.queues);
     this.#launch(async () => {
       try {
-        if (await this.#wake(queue) !== null) this.#woken = queue;
+        const woken = await this.#wake(queue, {
+          worker: this.name,
+          request: (queue) => this.#parts.reserveOnWake(queue),
+        });
+        if (woken) this.#woken = queue;
       } finally {
         this.#isWaiting = false;
       }

@@ -55,7 +55,7 @@ export function brokenScripts(without?: Amendment): ScriptTexts["scripts"] {
       return {
         reserve: replaced(
           SCRIPTS.reserve,
-          "if holds ~= known then",
+          "if known and holds ~= known then",
           "if false then",
         ),
       };

@@ -1,4 +1,4 @@
-import type { Broker } from "../../src/broker/broker.ts";
+import type { Broker, ReserveOnWake } from "../../src/broker/broker.ts";
 import type {
   Connection,
   ServerConnection,
@@ -110,15 +110,32 @@ export class RedisStore implements Store {
     return line.send(this.#command(line.owner, ["RPUSH", ready, message]));
   }
 
-  async wake(line: Line, queue: string): Promise<unknown> {
+  async wake(
+    line: Line,
+    queue: string,
+    onWake?: ReserveOnWake,
+  ): Promise<boolean> {
+    const moved = this.#move(line, queue);
+    const request = onWake?.request(queue);
+    const reserved = request === undefined
+      ? undefined
+      : this.broker(line).reserve(onWake!.worker, queue, request);
+    const [, reply] = await Promise.allSettled([moved, reserved]);
+    const batch = reply.status === "fulfilled" ? reply.value : undefined;
+    if (batch === undefined || batch.tokens.length === 0) return await moved;
+    request!.reserved(batch);
+    return false;
+  }
+
+  async #move(line: Line, queue: string): Promise<boolean> {
     const { ready, inbox } = this.#keys.get(queue)!;
     try {
       return await line.send(
         this.#command(line.owner, ["LMOVE", ready, inbox, "LEFT", "RIGHT"]),
-      );
+      ) !== null;
     } catch (error) {
       // A full server lets nobody wait.
-      if (error instanceof ReplyError && error.code === "OOM") return null;
+      if (error instanceof ReplyError && error.code === "OOM") return false;
       throw error;
     }
   }

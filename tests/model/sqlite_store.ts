@@ -67,8 +67,8 @@ export class SqliteStore implements Store {
   }
 
   /** Who waits looks by itself: nothing moves. */
-  wake(): Promise<unknown> {
-    return Promise.resolve(null);
+  wake(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   look(): Promise<Look> {

@@ -1,4 +1,4 @@
-import type { Broker } from "../../src/broker/broker.ts";
+import type { Broker, ReserveOnWake } from "../../src/broker/broker.ts";
 import type { Line } from "./line.ts";
 
 /** All that a store has of one run, at one moment. */
@@ -36,8 +36,11 @@ export interface Store {
   age(queue: string, worker: string): Promise<number | undefined>;
   /** A program without this library stores a message. */
   push(line: Line, queue: string, message: string): Promise<unknown>;
-  /** A wait that an answer woke, though nobody may hear of it. */
-  wake(line: Line, queue: string): Promise<unknown>;
+  /**
+   * A wait that an answer woke, though nobody may hear of it. Answers whether
+   * something may be there to reserve.
+   */
+  wake(line: Line, queue: string, onWake?: ReserveOnWake): Promise<boolean>;
   /** The store has no memory left, or enough again. */
   limitMemory(full: boolean): Promise<void>;
   /** What is left of workers in the store, besides their places. */

@@ -1,4 +1,4 @@
-import type { Batch, Broker } from "../../src/broker/broker.ts";
+import type { Batch, Broker, WakeRequest } from "../../src/broker/broker.ts";
 import { FastHoldings } from "../../src/worker/fast_holdings.ts";
 import type { Flight } from "../../src/worker/flight.ts";
 import { Heartbeat } from "../../src/worker/heartbeat.ts";
@@ -27,6 +27,7 @@ export interface PartsOptions {
   trouble(error: unknown): void;
   adopt(queue: string, batch: Batch): Flight;
   accept(flight: Flight): Promise<void>;
+  refuse(flight: Flight): void;
   inFlight(): InFlight;
   runsAlone(): boolean;
 }
@@ -90,6 +91,11 @@ export class WorkerParts {
     await this.#intake.reserve(limit, this.#queues);
   }
 
+  /** What a wake-up by a queue is to bring. */
+  reserveOnWake(queue: string): WakeRequest | undefined {
+    return this.#intake.reserveOnWake(queue);
+  }
+
   #heartbeat(around: Surroundings, options: PartsOptions): Heartbeat {
     const { holdings, suspects } = this;
     const { name, queues, broker } = options;
@@ -133,6 +139,7 @@ export class WorkerParts {
     return new Intake(
       {
         broker,
+        worker: options.name,
         queues: around.without === "order" ? queues.toReversed() : queues,
         holdings: asked,
         prefetch: new Prefetch(1),
@@ -143,6 +150,7 @@ export class WorkerParts {
         runsAlone: () => options.runsAlone(),
         adopt: (queue, batch) => options.adopt(queue, batch),
         accept: (flight) => options.accept(flight),
+        refuse: (flight) => options.refuse(flight),
         idle: () => {},
         fenced: (error) => options.trouble(error),
         useless: (error) => around.failed(error),

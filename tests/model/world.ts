@@ -153,7 +153,7 @@ export class World {
       broker: this.store.broker(line),
       line,
       waits,
-      wake: (queue) => this.store.wake(waits, queue),
+      wake: (queue, onWake) => this.store.wake(waits, queue, onWake),
     });
     const { queues, fast, predecessor } = plan;
     this.note(

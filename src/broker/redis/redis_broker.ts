@@ -8,7 +8,9 @@ import {
   type OutcomeRecord,
   type Reaped,
   type Renewal,
+  type ReserveOnWake,
   type ReserveRequest,
+  type ResultsChanged,
   type Settlement,
   TICK_MS,
 } from "../broker.ts";
@@ -30,6 +32,7 @@ import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
 import {
   ConnectionRunner,
   explain,
+  type ScriptRunner,
   Scripts,
   type ScriptTexts,
 } from "./scripts.ts";
@@ -100,6 +103,13 @@ export class RedisBroker implements Broker {
     this.#waiting = new Waiting({
       connect: (own) => this.#connect(own),
       pass: (queue) => this.pass(queue),
+      reserve: (connection, worker, keys, request) =>
+        this.#reserve(
+          new ConnectionRunner(connection, scripts),
+          worker,
+          keys,
+          request,
+        ),
     });
   }
 
@@ -147,38 +157,12 @@ export class RedisBroker implements Broker {
     }, entries);
   }
 
-  async reserve(
+  reserve(
     worker: string,
     queue: string,
-    { limit, bytes, known, idle }: ReserveRequest,
+    request: ReserveRequest,
   ): Promise<Batch> {
-    const keys = this.#keysOf(queue);
-    const [code, batch, suspects, messages] = await this.#runner.run(
-      "reserve",
-      [
-        ...keys.lease(worker),
-        keys.crashed,
-        keys.suspect,
-        keys.inbox,
-        keys.ready,
-        keys.failed,
-      ],
-      [
-        worker,
-        String(limit),
-        String(bytes),
-        String(known),
-        idle ? "1" : "0",
-        String(this.#limits.messageBytes),
-        String(this.#limits.failed),
-      ],
-    ) as [keyof typeof KINDS, number, number, string[]];
-    const mark = MARKS[code];
-    const tokens: string[] = [];
-    for (let i = 0; i < messages.length; i++) {
-      tokens.push(`${batch}:${i}${mark}`);
-    }
-    return { kind: KINDS[code], tokens, messages, suspects };
+    return this.#reserve(this.#runner, worker, this.#keysOf(queue), request);
   }
 
   async begin(worker: string, queue: string, token: string): Promise<string> {
@@ -277,9 +261,10 @@ export class RedisBroker implements Broker {
   async wait(
     queues: readonly string[],
     signal: AbortSignal,
+    onWake?: ReserveOnWake,
   ): Promise<string[]> {
     return await this.#waiting
-      .wait(queues.map((queue) => this.#keysOf(queue)), signal);
+      .wait(queues.map((queue) => this.#keysOf(queue)), signal, onWake);
   }
 
   async pass(queue: string): Promise<void> {
@@ -322,7 +307,7 @@ export class RedisBroker implements Broker {
   async watchResults(
     queue: string,
     producer: string,
-    changed: (numbers?: readonly number[]) => void,
+    changed: ResultsChanged,
   ): Promise<AsyncDisposable> {
     this.#watcher ??= new ResultWatcher(
       (own) => this.#connect(own),
@@ -359,6 +344,40 @@ export class RedisBroker implements Broker {
     await this.#watcher?.[Symbol.asyncDispose]();
     await this.#limiter[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #reserve(
+    runner: ScriptRunner,
+    worker: string,
+    keys: QueueKeys,
+    { limit, bytes, known, idle }: ReserveRequest,
+  ): Promise<Batch> {
+    const [code, batch, suspects, messages] = await runner.run(
+      "reserve",
+      [
+        ...keys.lease(worker),
+        keys.crashed,
+        keys.suspect,
+        keys.inbox,
+        keys.ready,
+        keys.failed,
+      ],
+      [
+        worker,
+        String(limit),
+        String(bytes),
+        known === undefined ? "" : String(known),
+        idle ? "1" : "0",
+        String(this.#limits.messageBytes),
+        String(this.#limits.failed),
+      ],
+    ) as [keyof typeof KINDS, number, number, string[]];
+    const mark = MARKS[code];
+    const tokens: string[] = [];
+    for (let i = 0; i < messages.length; i++) {
+      tokens.push(`${batch}:${i}${mark}`);
+    }
+    return { kind: KINDS[code], tokens, messages, suspects };
   }
 
   async #settle(

@@ -1,7 +1,7 @@
 -- Moves waiting jobs to a worker, and renews its lease in this queue.
 -- KEYS: meta, workers, held, crashed, suspect, inbox, ready, failed
--- ARGV: worker, limit, bytes, known, idle (1 or 0), longest message,
---       failed set: most entries
+-- ARGV: worker, limit, bytes, known (or nothing), idle (1 or 0), longest
+--       message, failed set: most entries
 -- Returns: kind (C, S or R), batch number, suspects left, messages
 -- Errors: FENCED, MISMATCH, WRONGTYPE
 local meta, workers, held, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
@@ -17,10 +17,10 @@ local holds = redis.call('HLEN', held)
 if place and tonumber(place) < 0 then
   return redis.error_reply('FENCED the lease has lapsed')
 end
-if not place and (known > 0 or holds > 0) then
+if not place and (known ~= 0 or holds > 0) then
   return redis.error_reply('FENCED the lease has lapsed')
 end
-if holds ~= known then
+if known and holds ~= known then
   return redis.error_reply('MISMATCH held are ' .. holds .. ', known ' .. known)
 end
 

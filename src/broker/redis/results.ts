@@ -4,6 +4,7 @@
  * @module
  */
 import { backoffMs } from "../../time/backoff.ts";
+import type { ResultsChanged } from "../broker.ts";
 import type { Connection, ServerConnection } from "./connection.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
 import type { Limits } from "../limits.ts";
@@ -97,11 +98,9 @@ export class ResultLimiter implements AsyncDisposable {
   }
 }
 
-type Changed = (numbers?: readonly number[]) => void;
-
 interface Channel {
   readonly name: string;
-  readonly listeners: Set<Changed>;
+  readonly listeners: Set<ResultsChanged>;
   /** What the connection calls with the text of an event. */
   readonly heard: (text: string) => void;
   /** Confirmed on the present connection, or on its way. */
@@ -134,14 +133,17 @@ export class ResultWatcher implements AsyncDisposable {
   }
 
   /** See `Broker.watchResults`. */
-  async watch(channelName: string, changed: Changed): Promise<AsyncDisposable> {
+  async watch(
+    channelName: string,
+    changed: ResultsChanged,
+  ): Promise<AsyncDisposable> {
     let channel = this.#channels.get(channelName);
     if (channel === undefined) {
       channel = newChannel(channelName);
       this.#channels.set(channelName, channel);
     }
     // Each watch is its own, even if the same function watches twice.
-    const listener: Changed = (numbers) => changed(numbers);
+    const listener: ResultsChanged = (...news) => changed(...news);
     channel.listeners.add(listener);
     try {
       await this.#subscribe(channel);
@@ -177,7 +179,7 @@ export class ResultWatcher implements AsyncDisposable {
       });
   }
 
-  async #leave(channel: Channel, listener: Changed): Promise<void> {
+  async #leave(channel: Channel, listener: ResultsChanged): Promise<void> {
     channel.listeners.delete(listener);
     if (channel.listeners.size > 0) return;
     if (this.#channels.get(channel.name) !== channel) return;
@@ -223,14 +225,23 @@ export class ResultWatcher implements AsyncDisposable {
 }
 
 function newChannel(name: string): Channel {
-  const listeners = new Set<Changed>();
+  const listeners = new Set<ResultsChanged>();
   return {
     name,
     listeners,
     heard(text) {
-      const numbers = text.split(",").map(Number);
-      for (const listener of listeners) listener(numbers);
+      const [numbers, outcomes] = readNews(text);
+      for (const listener of listeners) listener(numbers, outcomes);
     },
     subscribed: undefined,
   };
+}
+
+/** Numbers with commas between them, and perhaps a line with their outcomes. */
+function readNews(text: string): Parameters<ResultsChanged> {
+  const [numbers, outcomes] = text.split("\n", 2);
+  return [
+    numbers.split(",").map(Number),
+    outcomes === undefined ? undefined : JSON.parse(outcomes),
+  ];
 }

@@ -9,7 +9,7 @@
 --       retries: place of its token, 4 or 5 (its key), delay in ms, message,
 --         0 or: if it was first put back so many ms ago, it has failed, entry
 --       failed: place of its token, entry
---       events: channel, text
+--       events: channel, numbers, or numbers, line end and their outcomes
 -- Returns: jobs that were held, results stored in all, their bytes
 -- Errors: FENCED, WRONGTYPE
 local meta, held, failed, buckets = KEYS[1], KEYS[3], KEYS[6], KEYS[7]
@@ -124,7 +124,10 @@ for from = first, first + count - 1, 1000 do
 end
 if fast or removed > 0 then
   for _ = 1, number() do
-    redis.call('PUBLISH', ARGV[at], ARGV[at + 1])
+    local text = ARGV[at + 1]
+    -- What was not held is not stored here: its outcome is to be read.
+    if missing > 0 then text = string.match(text, '^[^\n]*') end
+    redis.call('PUBLISH', ARGV[at], text)
     at = at + 2
   end
 end

@@ -13,6 +13,10 @@ import {
 import { type QueueKeys, splitId } from "./keys.ts";
 import type { Limits } from "../limits.ts";
 
+/** So few outcomes of a call, if each is short, are told and need no reading. */
+const TOLD_JOBS = 16;
+const TOLD_LENGTH = 256;
+
 /** One call of `settle.lua`. */
 export interface SettleCall {
   readonly keys: string[];
@@ -35,7 +39,7 @@ export function settleCalls(
   return parts(settlements, settlementLength).map((part) => {
     const plain: string[] = [];
     const moved: string[] = [];
-    const outcomes = new Outcomes(keys);
+    const outcomes = new Outcomes(keys, part.length);
     for (const item of part) {
       if (
         item.kind !== "retry" && item.outcome !== undefined &&
@@ -60,7 +64,7 @@ export function recordCalls(
   limits: Limits,
 ): SettleCall[] {
   return parts(records, (record) => record.outcome.length).map((part) => {
-    const outcomes = new Outcomes(keys);
+    const outcomes = new Outcomes(keys, part.length);
     for (const { id, outcome } of part) outcomes.add(id, outcome);
     const args = header(limits, "", 0, []);
     outcomes.append(args);
@@ -131,14 +135,17 @@ function settleKeys(
   ];
 }
 
-/** Outcomes by bucket, and the numbers that their producers hear of. */
+/** Outcomes by bucket, and what their producers hear. */
 class Outcomes {
   readonly #keys: QueueKeys;
   readonly #buckets = new Map<string, Bucket>();
   readonly #events = new Map<string, string>();
+  /** Producer to its outcomes, if they are few and short. */
+  #told: Map<string, string[]> | undefined;
 
-  constructor(keys: QueueKeys) {
+  constructor(keys: QueueKeys, jobs: number) {
     this.#keys = keys;
+    if (jobs <= TOLD_JOBS) this.#told = new Map();
   }
 
   add(id: string, outcome: string, token?: string): void {
@@ -154,6 +161,7 @@ class Outcomes {
       producer,
       numbers === undefined ? field : numbers + "," + field,
     );
+    if (this.#told !== undefined) this.#tell(producer, outcome);
   }
 
   tokens(): string[][] {
@@ -175,8 +183,22 @@ class Outcomes {
   appendEvents(args: string[]): void {
     args.push(String(this.#events.size));
     for (const [producer, numbers] of this.#events) {
-      args.push(this.#keys.done(producer), numbers);
+      const told = this.#told?.get(producer);
+      const text = told === undefined
+        ? numbers
+        : `${numbers}\n${JSON.stringify(told)}`;
+      args.push(this.#keys.done(producer), text);
     }
+  }
+
+  #tell(producer: string, outcome: string): void {
+    if (outcome.length > TOLD_LENGTH) {
+      this.#told = undefined;
+      return;
+    }
+    const told = this.#told!.get(producer);
+    if (told === undefined) this.#told!.set(producer, [outcome]);
+    else told.push(outcome);
   }
 }
 

@@ -5,7 +5,12 @@
  *
  * @module
  */
-import type { ConnectionOptions, ServerConnection } from "./connection.ts";
+import type { Batch, ReserveOnWake, ReserveRequest } from "../broker.ts";
+import type {
+  Connection,
+  ConnectionOptions,
+  ServerConnection,
+} from "./connection.ts";
 import type { QueueKeys } from "./keys.ts";
 import { BLOCK_SECONDS, type LineWaiter, QueueLine } from "./queue_line.ts";
 import { QueueTracking } from "./tracking.ts";
@@ -18,6 +23,12 @@ const LATE_MS = 3000;
 export interface WaitingParts {
   readonly connect: (own: Omit<ConnectionOptions, "url">) => ServerConnection;
   readonly pass: (queue: string) => Promise<void>;
+  readonly reserve: (
+    connection: Connection,
+    worker: string,
+    keys: QueueKeys,
+    request: ReserveRequest,
+  ) => Promise<Batch>;
 }
 
 /** All connections on which a broker waits; opened when they are needed. */
@@ -34,9 +45,11 @@ export class Waiting implements AsyncDisposable {
   async wait(
     queues: readonly QueueKeys[],
     signal: AbortSignal,
+    onWake?: ReserveOnWake,
   ): Promise<string[]> {
     if (queues.length <= MOST_LINES) {
-      return await waitOnLines(queues.map((keys) => this.#line(keys)), signal);
+      const lines = queues.map((keys) => this.#line(keys));
+      return await waitOnLines(lines, signal, onWake);
     }
     this.#tracking ??= new QueueTracking((own) => this.#parts.connect(own));
     return await this.#tracking.wait(queues, signal);
@@ -50,12 +63,16 @@ export class Waiting implements AsyncDisposable {
   #line(keys: QueueKeys): QueueLine {
     let line = this.#lines.get(keys.queue);
     if (line === undefined) {
+      const { connect, pass, reserve } = this.#parts;
+      const connection = connect({
+        deadlineMs: BLOCK_SECONDS * 1000 + LATE_MS,
+      });
       line = new QueueLine({
         keys,
-        connection: this.#parts.connect({
-          deadlineMs: BLOCK_SECONDS * 1000 + LATE_MS,
-        }),
-        pass: () => this.#parts.pass(keys.queue),
+        connection,
+        pass: () => pass(keys.queue),
+        reserve: (worker, request) =>
+          reserve(connection, worker, keys, request),
       });
       this.#lines.set(keys.queue, line);
     }
@@ -67,6 +84,7 @@ export class Waiting implements AsyncDisposable {
 function waitOnLines(
   lines: readonly QueueLine[],
   signal: AbortSignal,
+  onWake: ReserveOnWake | undefined,
 ): Promise<string[]> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return resolve([]);
@@ -79,6 +97,7 @@ function waitOnLines(
       resolve([]);
     };
     const waiter: LineWaiter = {
+      onWake,
       woken(queue) {
         end();
         resolve([queue]);

@@ -52,10 +52,10 @@ export function reserve(
   const queue = store.queue(name);
   const place = store.place(queue, worker);
   const held = store.held(queue, worker);
-  if (place === undefined ? known > 0 || held > 0 : place < 0) {
+  if (place === undefined ? known !== 0 || held > 0 : place < 0) {
     throw fenced(worker);
   }
-  if (held !== known) {
+  if (known !== undefined && held !== known) {
     throw new MismatchError(
       `Worker ${worker} holds ${held} jobs of queue ${name}, not ${known}`,
     );

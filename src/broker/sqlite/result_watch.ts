@@ -1,14 +1,13 @@
+import type { ResultsChanged } from "../broker.ts";
 import type { Transactions } from "./transaction.ts";
 import { changesSince } from "./results.ts";
 import type { Store } from "./store.ts";
 import type { WakeUp } from "./wake_up.ts";
 
-type Changed = (numbers?: readonly number[]) => void;
-
 /** Who waits for outcomes of one queue, and up to where was looked. */
 interface Watched {
   change: number;
-  readonly listeners: Map<string, Set<Changed>>;
+  readonly listeners: Map<string, Set<ResultsChanged>>;
 }
 
 /** Hears of stored outcomes, from this process and others. */
@@ -29,7 +28,7 @@ export class ResultWatch implements Disposable {
   async watch(
     queue: string,
     producer: string,
-    changed: Changed,
+    changed: ResultsChanged,
   ): Promise<AsyncDisposable> {
     this.#listening ??= this.#wakeUp.listen(() => this.#look());
     let watched = this.#queues.get(queue);
@@ -44,7 +43,7 @@ export class ResultWatch implements Disposable {
     }
     const { listeners } = watched;
     // Each watch is its own, even if the same function watches twice.
-    const listener: Changed = (numbers) => changed(numbers);
+    const listener: ResultsChanged = (numbers) => changed(numbers);
     const mine = listeners.get(producer) ?? new Set();
     listeners.set(producer, mine.add(listener));
     return {

@@ -8,6 +8,7 @@ import type {
   Reaped,
   Renewal,
   ReserveRequest,
+  ResultsChanged,
   Settlement,
 } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
@@ -100,7 +101,7 @@ export class SqliteBroker implements Broker {
   watchResults(
     queue: string,
     producer: string,
-    changed: (numbers?: readonly number[]) => void,
+    changed: ResultsChanged,
   ): Promise<AsyncDisposable> {
     return this.#watch.watch(queue, producer, changed);
   }
