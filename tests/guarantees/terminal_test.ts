@@ -151,7 +151,7 @@ Deno.test("mqk monitor | head -1 ends with its reader, without an error", async 
   assert.equal(decoder.decode(stderr), "");
 });
 
-Deno.test("mqk run | head -1 runs on when its reader has gone", async () => {
+Deno.test("mqk run 2>&1 | head -1 runs on when its reader has gone", async () => {
   await using site = await Site.open(
     "redis",
     JOBS + `
@@ -161,7 +161,7 @@ Deno.test("mqk run | head -1 runs on when its reader has gone", async () => {
   const child = new Deno.Command("bash", {
     args: [
       "-c",
-      `(echo $BASHPID >master.pid; exec ${line}) | head -1`,
+      `(echo $BASHPID >master.pid; exec ${line} 2>&1) | head -1`,
     ],
     cwd: site.dir.path,
     stdin: "null",
