@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { printDsn } from "../broker/dsn.ts";
 import { ArgumentError } from "../errors.ts";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
@@ -7,13 +7,13 @@ import { Master } from "../master/master.ts";
 import { PidFile } from "../master/pid_file.ts";
 import { listenToSignals, type SignalAction } from "../master/signals.ts";
 import { watchFiles } from "../master/watch.ts";
-import type { WorkerCommand } from "../master/worker_process.ts";
 import { startLogging } from "./log.ts";
 import { chosenDsn, chosenRoot } from "./options.ts";
 import { chosenPermissions } from "./permissions.ts";
 import { printError } from "./print_error.ts";
 import type { RunOptions } from "./run.ts";
 import { StderrLines } from "./stderr.ts";
+import { workerCommand } from "./worker_command.ts";
 
 /**
  * What `mqk run` does: a master, until nothing is left or a signal ends it.
@@ -105,53 +105,4 @@ function act(master: Master, action: SignalAction): void {
     case "replace":
       return master.replaceWorkers();
   }
-}
-
-/** How a worker is started: as this program, with the job code's settings. */
-function workerCommand(
-  root: string,
-  modules: readonly string[],
-  { maxMemory, reload, allowImport = [] }: RunOptions,
-): WorkerCommand {
-  const path = Deno.execPath();
-  if (Deno.build.standalone) return { path, args: ["work"] };
-  const remote = [...allowImport, ...modules]
-    .filter((module) => /^https?:/i.test(module));
-  const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
-    .find((file) => existsSync(file));
-  return {
-    path,
-    args: [
-      "run",
-      "--quiet",
-      "--allow-all",
-      "--unstable-worker-options",
-      ...(maxMemory === undefined
-        ? []
-        : [`--v8-flags=--max-old-space-size=${maxMemory}`]),
-      ...(reload && remote.length > 0 ? [`--reload=${remote}`] : []),
-      ...(usesNodeModules(root, config) ? ["--node-modules-dir=none"] : []),
-      ...(config === undefined ? [] : ["--config", config]),
-      // A project that has no lock file gets none, nor this program's own.
-      ...(hasLock(root, config) ? [] : ["--no-lock"]),
-      new URL("../../cli.ts", import.meta.url).href,
-      "work",
-    ],
-  };
-}
-
-/**
- * Whether this program's own packages would have to be in the project's
- * `node_modules`, where nobody installs them.
- */
-function usesNodeModules(root: string, config: string | undefined): boolean {
-  return existsSync(join(root, "package.json")) || config !== undefined &&
-      /"nodeModulesDir"\s*:\s*"manual"/.test(readFileSync(config, "utf8"));
-}
-
-/** Whether a project pins what its modules import. */
-function hasLock(root: string, config: string | undefined): boolean {
-  if (config === undefined) return false;
-  return existsSync(join(root, "deno.lock")) ||
-    /"lock"\s*:/.test(readFileSync(config, "utf8"));
 }

@@ -62,3 +62,27 @@ export const days = (text: string) => ms(text) / 86_400_000;`,
 
   assert.equal(await project.call("./jobs.ts#days", "3 days"), 3);
 });
+
+Deno.test("a project with nothing but a package.json finds its packages by their names", async () => {
+  await using project = Project.open({
+    "package.json": JSON.stringify({
+      dependencies: { ms: "2.1.3", milliseconds: "npm:ms@2.1.3" },
+    }),
+    "jobs.ts": `
+import ms from "ms";
+import same from "milliseconds";
+export const days = (text: string) => [ms(text) / 86_400_000, typeof same];`,
+  });
+  Deno.removeSync(`${project.dir.path}/deno.json`);
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: project.dir.path,
+  }).spawn().status;
+  assert.ok(success);
+  await project.run();
+
+  assert.deepEqual(
+    await project.call("./jobs.ts#days", "3 days"),
+    [3, "function"],
+  );
+});
