@@ -72,7 +72,8 @@ export class Intake {
   readonly #stopping: AbortSignal;
   readonly #time: IntakeTime;
   readonly #broken = new Set<string>();
-  readonly #onWake: ReserveOnWake;
+  /** What a wake-up is to bring. */
+  readonly onWake: ReserveOnWake;
   /** A reserve is under way that may bring a suspect. */
   #asksIdle = false;
   #failures = 0;
@@ -87,9 +88,9 @@ export class Intake {
     this.#parts = parts;
     this.#stopping = stopping;
     this.#time = time;
-    this.#onWake = {
+    this.onWake = {
       worker: parts.worker,
-      request: (queue) => this.reserveOnWake(queue),
+      request: (queue) => this.#reserveOnWake(queue),
     };
   }
 
@@ -166,8 +167,7 @@ export class Intake {
     return got ? "got" : "empty";
   }
 
-  /** What the next wake-up by a queue is to bring. */
-  reserveOnWake(queue: string): WakeRequest | undefined {
+  #reserveOnWake(queue: string): WakeRequest | undefined {
     const { holdings, suspects, lease, runsAlone } = this.#parts;
     const limit = Math.min(this.#limit(), BATCH_JOBS);
     if (limit === 0) return;
@@ -247,7 +247,7 @@ export class Intake {
     })();
     const served = queues.filter((queue) => !this.#broken.has(queue));
     try {
-      const named = await broker.wait(served, signal, this.#onWake);
+      const named = await broker.wait(served, signal, this.onWake);
       // What woke us is for another if we can't take it.
       if (named.length > 0 && this.#limit() === 0) {
         for (const queue of named) await broker.pass(queue);

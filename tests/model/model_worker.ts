@@ -4,7 +4,6 @@ import {
   BrokerUnavailableError,
   FencedError,
   MismatchError,
-  type ReserveOnWake,
 } from "../../src/broker/broker.ts";
 import { Flight } from "../../src/worker/flight.ts";
 import { settleCrashed, settlementOf } from "../../src/worker/outcomes.ts";
@@ -12,15 +11,13 @@ import { labelOf } from "./ledger.ts";
 import { type Line, untilAnswered } from "./line.ts";
 import { ModelThread, type Place } from "./model_thread.ts";
 import { releaseOnce } from "./mutations.ts";
+import type { Connections } from "./store.ts";
 import type { End, Surroundings, WorkerPlan } from "./surroundings.ts";
 import { WorkerParts } from "./worker_parts.ts";
 
 const MOST_IN_FLIGHT = 12;
 const BEAT_MS = 1_000;
 const NEVER = new AbortController().signal;
-
-/** Waits for a queue; answers whether something may be there to reserve. */
-type Wake = (queue: string, onWake: ReserveOnWake) => Promise<boolean>;
 
 /**
  * One worker process: the real parts that speak with the broker, and between
@@ -39,7 +36,7 @@ export class ModelWorker {
   wallOffsetMs = 0;
   readonly #around: Surroundings;
   readonly #broker: Broker;
-  readonly #wake: Wake;
+  readonly #wake: Connections["wake"];
   readonly #parts: WorkerParts;
   readonly #thread: ModelThread;
   readonly #pauses: (() => void)[] = [];
@@ -60,12 +57,7 @@ export class ModelWorker {
     around: Surroundings,
     name: string,
     plan: WorkerPlan,
-    connections: {
-      broker: Broker;
-      line: Line;
-      waits: Line;
-      wake: Wake;
-    },
+    connections: Connections,
   ) {
     this.#around = around;
     this.name = name;
@@ -273,10 +265,7 @@ export class ModelWorker {
     const queue = this.#around.random.pick(this.plan.queues);
     this.#launch(async () => {
       try {
-        const woken = await this.#wake(queue, {
-          worker: this.name,
-          request: (queue) => this.#parts.reserveOnWake(queue),
-        });
+        const woken = await this.#wake(queue, this.#parts.onWake);
         if (woken) this.#woken = queue;
       } finally {
         this.#isWaiting = false;

@@ -1,6 +1,15 @@
 import type { Broker, ReserveOnWake } from "../../src/broker/broker.ts";
 import type { Line } from "./line.ts";
 
+/** How one worker speaks with its store. */
+export interface Connections {
+  readonly broker: Broker;
+  readonly line: Line;
+  readonly waits: Line;
+  /** Waits for a queue; answers whether something may be there to reserve. */
+  wake(queue: string, onWake: ReserveOnWake): Promise<boolean>;
+}
+
 /** All that a store has of one run, at one moment. */
 export interface Look {
   /** Jobs that nobody holds, and where they wait. */

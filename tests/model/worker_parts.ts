@@ -1,4 +1,4 @@
-import type { Batch, Broker, WakeRequest } from "../../src/broker/broker.ts";
+import type { Batch, Broker, ReserveOnWake } from "../../src/broker/broker.ts";
 import { FastHoldings } from "../../src/worker/fast_holdings.ts";
 import type { Flight } from "../../src/worker/flight.ts";
 import { Heartbeat } from "../../src/worker/heartbeat.ts";
@@ -91,9 +91,9 @@ export class WorkerParts {
     await this.#intake.reserve(limit, this.#queues);
   }
 
-  /** What a wake-up by a queue is to bring. */
-  reserveOnWake(queue: string): WakeRequest | undefined {
-    return this.#intake.reserveOnWake(queue);
+  /** What a wake-up is to bring. */
+  get onWake(): ReserveOnWake {
+    return this.#intake.onWake;
   }
 
   #heartbeat(around: Surroundings, options: PartsOptions): Heartbeat {

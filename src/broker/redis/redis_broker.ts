@@ -28,11 +28,11 @@ import { Introductions } from "./introductions.ts";
 import { QueueKeys, QUEUES_KEY, workerKey } from "./keys.ts";
 import { LIMITS, type Limits } from "../limits.ts";
 import { reconcile } from "./reconcile.ts";
+import { reserve } from "./reserve.ts";
 import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
 import {
   ConnectionRunner,
   explain,
-  type ScriptRunner,
   Scripts,
   type ScriptTexts,
 } from "./scripts.ts";
@@ -51,9 +51,6 @@ export interface RedisOptions extends OpenOptions {
 
 /** How long the record of a worker's health is kept. */
 const HEALTH_SECONDS = 60;
-
-const KINDS = { C: "crashed", S: "suspect", R: "ready" } as const;
-const MARKS = { C: ":c", S: ":s", R: "" } as const;
 
 /**
  * The broker on one Redis server (6.2 or later) or Valkey: each verb is one
@@ -104,8 +101,9 @@ export class RedisBroker implements Broker {
       connect: (own) => this.#connect(own),
       pass: (queue) => this.pass(queue),
       reserve: (connection, worker, keys, request) =>
-        this.#reserve(
+        reserve(
           new ConnectionRunner(connection, scripts),
+          this.#limits,
           worker,
           keys,
           request,
@@ -162,7 +160,8 @@ export class RedisBroker implements Broker {
     queue: string,
     request: ReserveRequest,
   ): Promise<Batch> {
-    return this.#reserve(this.#runner, worker, this.#keysOf(queue), request);
+    const keys = this.#keysOf(queue);
+    return reserve(this.#runner, this.#limits, worker, keys, request);
   }
 
   async begin(worker: string, queue: string, token: string): Promise<string> {
@@ -344,40 +343,6 @@ export class RedisBroker implements Broker {
     await this.#watcher?.[Symbol.asyncDispose]();
     await this.#limiter[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();
-  }
-
-  async #reserve(
-    runner: ScriptRunner,
-    worker: string,
-    keys: QueueKeys,
-    { limit, bytes, known, idle }: ReserveRequest,
-  ): Promise<Batch> {
-    const [code, batch, suspects, messages] = await runner.run(
-      "reserve",
-      [
-        ...keys.lease(worker),
-        keys.crashed,
-        keys.suspect,
-        keys.inbox,
-        keys.ready,
-        keys.failed,
-      ],
-      [
-        worker,
-        String(limit),
-        String(bytes),
-        known === undefined ? "" : String(known),
-        idle ? "1" : "0",
-        String(this.#limits.messageBytes),
-        String(this.#limits.failed),
-      ],
-    ) as [keyof typeof KINDS, number, number, string[]];
-    const mark = MARKS[code];
-    const tokens: string[] = [];
-    for (let i = 0; i < messages.length; i++) {
-      tokens.push(`${batch}:${i}${mark}`);
-    }
-    return { kind: KINDS[code], tokens, messages, suspects };
   }
 
   async #settle(
