@@ -1,20 +1,27 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ArgumentError } from "../errors.ts";
+import { parseJsonc } from "../loader/jsonc.ts";
 import type { WorkerCommand } from "../master/worker_process.ts";
 import type { RunOptions } from "./run.ts";
 
-/** How a worker is started: as this program, with the job code's settings. */
+/**
+ * How a worker is started: as this program, with the job code's settings.
+ *
+ * @throws {ArgumentError} If the project's configuration can't be read.
+ */
 export function workerCommand(
   root: string,
   modules: readonly string[],
   { maxMemory, reload, allowImport = [] }: RunOptions,
 ): WorkerCommand {
+  const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
+    .find((file) => existsSync(file));
+  if (config !== undefined) checkConfig(config);
   const path = Deno.execPath();
   if (Deno.build.standalone) return { path, args: ["work"] };
   const remote = [...allowImport, ...modules]
     .filter((module) => /^https?:/i.test(module));
-  const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
-    .find((file) => existsSync(file));
   const manifest = join(root, "package.json");
   const hasManifest = existsSync(manifest);
   return {
@@ -42,6 +49,19 @@ export function workerCommand(
       "work",
     ],
   };
+}
+
+/** Each worker would stumble over it. */
+function checkConfig(file: string): void {
+  try {
+    parseJsonc(readFileSync(file, "utf8"));
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ArgumentError(
+      `Cannot read ${file}: it must be JSON: ${message.replace(/\s+/g, " ")}`,
+      { cause: error },
+    );
+  }
 }
 
 function isManual(config: string | undefined): boolean {

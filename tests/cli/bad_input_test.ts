@@ -51,6 +51,16 @@ Deno.test("an empty reference is one clear line and exit code 2", async () => {
   await refused(["invoke", ""], { code: 2, line: /empty reference/ });
 });
 
+Deno.test("a deno.json that is no JSON is one clear line and exit code 2", async () => {
+  await using dir = new TempDir();
+  dir.write("deno.json", '{ "imports": {');
+  await refused(["run", "--burst"], {
+    code: 2,
+    line: /Cannot read .*deno\.json: it must be JSON: /,
+    cwd: dir.path,
+  });
+});
+
 Deno.test("arguments of more than 1 MiB are refused with its size and the limit", async () => {
   await using dir = new TempDir();
   const text = "x".repeat(100_000);
