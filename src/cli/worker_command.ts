@@ -17,7 +17,7 @@ export function workerCommand(
 ): WorkerCommand {
   const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
     .find((file) => existsSync(file));
-  if (config !== undefined) checkConfig(config);
+  const settings = config === undefined ? undefined : readConfig(config);
   const path = Deno.execPath();
   if (Deno.build.standalone) return { path, args: ["work"] };
   const remote = [...allowImport, ...modules]
@@ -37,24 +37,35 @@ export function workerCommand(
       ...(reload && remote.length > 0 ? [`--reload=${remote}`] : []),
       // Else this program's own packages would have to be in the project's
       // node_modules, where nobody installs them.
-      ...(hasManifest || isManual(config) ? ["--node-modules-dir=none"] : []),
+      ...(hasManifest || settings?.nodeModulesDir === "manual"
+        ? ["--node-modules-dir=none"]
+        : []),
       ...(config === undefined ? [] : ["--config", config]),
       // Without a configuration beside it, nobody reads a package.json.
       ...(hasManifest && config === undefined
         ? [`--import-map=${importMap(manifest)}`]
         : []),
       // A project that has no lock file gets none, nor this program's own.
-      ...(hasLock(root, config) ? [] : ["--no-lock"]),
+      ...(settings !== undefined &&
+          (settings.lock !== undefined || existsSync(join(root, "deno.lock")))
+        ? []
+        : ["--no-lock"]),
       new URL("../../cli.ts", import.meta.url).href,
       "work",
     ],
   };
 }
 
-/** Each worker would stumble over it. */
-function checkConfig(file: string): void {
+/** What a project says about its workers' modules. */
+interface Settings {
+  readonly nodeModulesDir?: unknown;
+  readonly lock?: unknown;
+}
+
+/** Each worker would stumble over one that is no JSON. */
+function readConfig(file: string): Settings {
   try {
-    parseJsonc(readFileSync(file, "utf8"));
+    return parseJsonc(readFileSync(file, "utf8")) as Settings;
   } catch (error) {
     const { message } = error as Error;
     throw new ArgumentError(
@@ -62,18 +73,6 @@ function checkConfig(file: string): void {
       { cause: error },
     );
   }
-}
-
-function isManual(config: string | undefined): boolean {
-  return config !== undefined &&
-    /"nodeModulesDir"\s*:\s*"manual"/.test(readFileSync(config, "utf8"));
-}
-
-/** Whether a project pins what its modules import. */
-function hasLock(root: string, config: string | undefined): boolean {
-  if (config === undefined) return false;
-  return existsSync(join(root, "deno.lock")) ||
-    /"lock"\s*:/.test(readFileSync(config, "utf8"));
 }
 
 /** A URL with the packages that a `package.json` names, by their names. */

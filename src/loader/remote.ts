@@ -98,9 +98,10 @@ async function request(
       await response.body?.cancel();
       throw failed(url, `its server answered ${response.status}`);
     }
-    const contentType = (response.headers.get("content-type") ?? "")
-      .split(";")[0].trim().toLowerCase();
-    return { contentType, text: await bodyText(url, response) };
+    return {
+      contentType: contentTypeOf(response),
+      text: await bodyText(url, response),
+    };
   } catch (error) {
     if (error instanceof LoadError) throw error;
     if (signal.aborted) {
@@ -110,6 +111,11 @@ async function request(
     const reason = cause instanceof Error ? `: ${cause.message}` : "";
     throw failed(url, message + reason, error);
   }
+}
+
+/** What a response says it holds, without parameters. */
+export function contentTypeOf({ headers }: Response): string {
+  return (headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
 }
 
 async function bodyText(url: string, response: Response): Promise<string> {

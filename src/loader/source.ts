@@ -5,7 +5,11 @@ import type { Sandbox } from "../master/orders.ts";
 import { checkModuleFile } from "./confinement.ts";
 import { LoadError, nativePackage } from "./load_error.ts";
 import { shorten } from "./locate.ts";
-import type { RemoteModules } from "./remote.ts";
+import {
+  contentTypeOf,
+  type RemoteModules,
+  type RemoteSource,
+} from "./remote.ts";
 import type { Resolver } from "./resolve.ts";
 
 /** A module as it was read. */
@@ -125,16 +129,10 @@ export class SourceLoader {
 }
 
 /** What a URL holds that needs no server. */
-async function inline(
-  url: string,
-): Promise<{ url: string; contentType: string; text: string }> {
+async function inline(url: string): Promise<RemoteSource> {
   const response = await fetch(url);
-  const type = response.headers.get("content-type") ?? "";
-  return {
-    url,
-    contentType: type.split(";")[0].trim().toLowerCase(),
-    text: await response.text(),
-  };
+  const contentType = contentTypeOf(response);
+  return { url, contentType, text: await response.text() };
 }
 
 function script(

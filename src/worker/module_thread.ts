@@ -18,11 +18,15 @@ export interface ModuleFolders {
   readonly runFolder: string;
 }
 
-/** Chooses the folders of this process. */
+/** Chooses the folders of this process, whose own one ends with it. */
 export function moduleFolders(): ModuleFolders {
   const cacheFolder = chosenCacheFolder();
   const own = `${Deno.pid}-${crypto.randomUUID()}`;
-  return { cacheFolder, runFolder: join(cacheFolder, "run", own) };
+  const runFolder = join(cacheFolder, "run", own);
+  globalThis.addEventListener("unload", () => {
+    rmSync(runFolder, { recursive: true, force: true });
+  });
+  return { cacheFolder, runFolder };
 }
 
 /**
@@ -57,9 +61,6 @@ export function startModuleThread(
     runtime: new URL("../loader/linked.ts", import.meta.url).href,
     core: new URL("../../mod.ts", import.meta.url).href,
   }, [port]);
-  globalThis.addEventListener("unload", () => {
-    rmSync(runFolder, { recursive: true, force: true });
-  });
 }
 
 /**

@@ -90,7 +90,7 @@ function made(folder: string | undefined): string[] {
 
 /** This program's library, which a job module may import from where it lies. */
 function ownModules(): string[] {
-  if (Deno.build.standalone || !import.meta.url.startsWith("file:")) return [];
+  if (!import.meta.url.startsWith("file:")) return [];
   return ["../../mod.ts", "../../src"].map((way) =>
     fileURLToPath(new URL(way, import.meta.url))
   );

@@ -2,6 +2,15 @@
 import assert from "node:assert/strict";
 import { Project } from "./project.ts";
 
+/** Fills the project's `node_modules`. */
+async function install(project: Project): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: project.dir.path,
+  }).spawn().status;
+  assert.ok(success);
+}
+
 Deno.test("a project with npm packages and a shared module has the same results in both programs", async () => {
   await using project = Project.open({
     "jobs.ts": `
@@ -31,11 +40,7 @@ export const parse = zod.z.parse;`,
       },
     }),
   );
-  const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: project.dir.path,
-  }).spawn().status;
-  assert.ok(success);
+  await install(project);
   await project.run();
 
   assert.deepEqual(
@@ -52,11 +57,7 @@ Deno.test('a project with "nodeModulesDir": "manual" uses packages', async () =>
 import ms from "npm:ms@2.1.3";
 export const days = (text: string) => ms(text) / 86_400_000;`,
   });
-  const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: project.dir.path,
-  }).spawn().status;
-  assert.ok(success);
+  await install(project);
   Deno.removeSync(`${project.dir.path}/package.json`);
   await project.run();
 
@@ -74,11 +75,7 @@ import same from "milliseconds";
 export const days = (text: string) => [ms(text) / 86_400_000, typeof same];`,
   });
   Deno.removeSync(`${project.dir.path}/deno.json`);
-  const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: project.dir.path,
-  }).spawn().status;
-  assert.ok(success);
+  await install(project);
   await project.run();
 
   assert.deepEqual(

@@ -4,7 +4,9 @@ import { assertRefused, Scene } from "./scene.ts";
 const JOBS = `
 import * as fs from "node:fs";
 import { execFileSync } from "node:child_process";
+import { currentJob } from "@mqk/core";
 import { hostname } from "node:os";
+export const attempt = () => currentJob().attempt;
 export const cwd = () => Deno.cwd();
 export const read = (path: string) => Deno.readTextFileSync(path);
 export const readNode = (path: string) => fs.readFileSync(path, "utf8");
@@ -56,6 +58,7 @@ Deno.test("a job in a sandbox that is refused fails at once, and its error names
     );
   // What is open.
   assert.deepEqual(await run("cwd"), { got: scene.root });
+  assert.deepEqual(await run("attempt"), { got: 1 });
   assert.deepEqual(await run("read", "data.txt"), { got: "data" });
   assert.deepEqual(await run("readNode", `${scene.root}/data.txt`), {
     got: "data",
