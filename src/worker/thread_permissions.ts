@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseDsn } from "../broker/dsn.ts";
 import type { Allowed, Sandbox, WorkerConfig } from "../master/orders.ts";
@@ -91,9 +92,10 @@ function made(folder: string | undefined): string[] {
 /** This program's library, which a job module may import from where it lies. */
 function ownModules(): string[] {
   if (!import.meta.url.startsWith("file:")) return [];
-  return ["../../mod.ts", "../../src"].map((way) =>
-    fileURLToPath(new URL(way, import.meta.url))
-  );
+  // A compiled program has its packages beside them, all of it inside itself.
+  const ways = Deno.build.standalone ? ["."] : ["mod.ts", "src"];
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  return ways.map((way) => resolve(root, way));
 }
 
 /** Host and port of a remote URL; nothing for a path. */
