@@ -74,6 +74,21 @@ export function reserveCases(test: Test): void {
     assert.deepEqual((await worker.reserve()).messages, all.slice(1000));
   });
 
+  test("a reserve that does not say what is known needs a place, and adds to what is held", async (s) => {
+    await s.push(...messages(3));
+    const worker = s.worker();
+    const unknown = { limit: 1, known: undefined };
+    await assert.rejects(worker.reserve(unknown), FencedError);
+    await s.counts({ ready: 3 });
+    await worker.reserve({ limit: 1 });
+    const second = await worker.reserve(unknown);
+    assert.equal(second.tokens.length, 1);
+    assert.equal(await worker.renew(), 2);
+    await worker.done(...second.tokens);
+    await s.broker.recover(worker.name, s.queue, "replaced");
+    await assert.rejects(worker.reserve(unknown), FencedError);
+  });
+
   test("reserve stops before its bytes are exceeded, but gives one job in any case", async (s) => {
     const large = messages(4).map((m) => m.padEnd(400, "ü"));
     await s.push(...large, "small");
