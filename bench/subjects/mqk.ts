@@ -13,8 +13,6 @@ await obey({
     const { a, b, text } = sumArguments(order.payloadBytes);
     const args = text === undefined ? [a, b] : [a, b, text];
     const spec = kept ? { job } : { job, result: false };
-    // The connection is opened by the first call.
-    await client.invokeMany([]);
     return await measureEnqueue(order, {
       many: (queue, count) =>
         client.invokeMany(
