@@ -1,3 +1,4 @@
+import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 import type { TempDir } from "./temp_dir.ts";
 
@@ -5,14 +6,14 @@ import type { TempDir } from "./temp_dir.ts";
  * A wall clock for other processes that a test can set, by `libfaketime`; as
  * when an operator sets it, their steady clocks go on.
  */
-export class FakeClock {
+export class FakeClock implements Disposable {
   /** Variables of the processes that go by this clock. */
   readonly env: Readonly<Record<string, string>>;
   readonly #path: string;
 
   /**
    * @param folder Where the time stands in a file.
-   * @throws {Error} If `faketime` is not installed.
+   * @throws {Error} If `libfaketime` is not installed.
    */
   constructor(folder: TempDir) {
     this.#path = join(folder.path, "faketime");
@@ -33,14 +34,19 @@ export class FakeClock {
     Deno.writeTextFileSync(`${this.#path}.new`, text);
     Deno.renameSync(`${this.#path}.new`, this.#path);
   }
+
+  /** Takes away what its processes left that were killed. */
+  [Symbol.dispose](): void {
+    for (const file of globSync("/dev/shm/*faketime_s*_*")) {
+      const pid = file.split("_").at(-1);
+      if (!existsSync(`/proc/${pid}`)) Deno.removeSync(file);
+    }
+  }
 }
 
-/** The library that the command `faketime` puts before a program. */
+/** The library for programs with threads, where Debian puts it. */
 function library(): string {
-  const { success, stdout, stderr } = new Deno.Command("faketime", {
-    args: ["-m", "-f", "+0", "printenv", "LD_PRELOAD"],
-  }).outputSync();
-  const decoder = new TextDecoder();
-  if (!success) throw new Error(`faketime failed: ${decoder.decode(stderr)}`);
-  return decoder.decode(stdout).trim();
+  const [file] = globSync("/usr/lib/*/faketime/libfaketimeMT.so.1");
+  if (file === undefined) throw new Error("libfaketime is not installed");
+  return file;
 }

@@ -58,7 +58,7 @@ async function ticksGoOn(site: Site): Promise<void> {
 
 async function setAmidJobs(kind: BrokerKind): Promise<void> {
   await using folder = new TempDir();
-  const clock = new FakeClock(folder);
+  using clock = new FakeClock(folder);
   await using site = await Site.open(kind, JOBS, { env: clock.env });
   const mqk = await site.run("-w", "2");
   await isSet(site, 0);
@@ -89,7 +89,7 @@ async function recoversAfter(
   aheadSeconds: number,
 ): Promise<void> {
   await using folder = new TempDir();
-  const clock = new FakeClock(folder);
+  using clock = new FakeClock(folder);
   await using site = await Site.open(kind, JOBS, { env: clock.env });
   const lost = await site.run("-w", "1");
   const job = await site.client.invoke({
@@ -110,7 +110,7 @@ async function recoversAfter(
 
 Deno.test("a worker that starts while the clock is set runs its jobs", async () => {
   await using folder = new TempDir();
-  const clock = new FakeClock(folder);
+  using clock = new FakeClock(folder);
   await using site = await Site.open("sqlite", JOBS, { env: clock.env });
   let aheadSeconds = 0;
   const setting = setInterval(() => clock.set(aheadSeconds += HOUR), 20);
