@@ -22,8 +22,13 @@ import type { SuspectPolicy } from "./suspects.ts";
 
 /** A line a minute says that nothing can be reserved. */
 const COMPLAIN_EVERY_MS = 60_000;
-/** With more queues, only those are asked that a wake-up named. */
+/**
+ * With more queues, only those are asked that had jobs at the last look, each
+ * until it is empty.
+ */
 const ASK_ALL_QUEUES = 8;
+/** How soon a job in an earlier queue than those is seen by a busy worker. */
+const LOOK_AGAIN_MS = 250;
 
 /** What the intake needs of its worker. */
 export interface IntakeParts {
@@ -96,22 +101,35 @@ export class Intake {
 
   /** Runs until `stopping` aborts. */
   async run(): Promise<void> {
-    let named: readonly string[] = this.#parts.queues;
+    let named = this.#all();
+    let lookedAtMs = this.#time.nowMs();
     while (!this.#stopping.aborted) {
       const limit = this.#limit();
       if (limit === 0) {
         await Promise.race([this.#parts.changed.next(), sleep(500)]);
         continue;
       }
-      const outcome = await this.reserve(limit, named);
-      if (outcome === "error") named = this.#parts.queues;
-      if (outcome !== "empty") continue;
-      if (this.#nothingInFlight()) this.#parts.idle();
-      named = await this.#wait();
-      if (
-        named.length === 0 || this.#parts.queues.length <= ASK_ALL_QUEUES
-      ) named = this.#parts.queues;
+      const ageMs = this.#time.nowMs() - lookedAtMs;
+      const asks = this.#askAll || ageMs < LOOK_AGAIN_MS ||
+        this.#nothingInFlight();
+      if (asks) {
+        const outcome = await this.reserve(limit, named);
+        if (outcome === "error") named = this.#all();
+        if (outcome !== "empty") continue;
+        if (this.#nothingInFlight()) this.#parts.idle();
+      }
+      const found = await this.#wait();
+      lookedAtMs = this.#time.nowMs();
+      named = found.length === 0 || this.#askAll ? this.#all() : new Set(found);
     }
+  }
+
+  get #askAll(): boolean {
+    return this.#parts.queues.length <= ASK_ALL_QUEUES;
+  }
+
+  #all(): Set<string> {
+    return new Set(this.#parts.queues);
   }
 
   #nothingInFlight(): boolean {
@@ -129,17 +147,20 @@ export class Intake {
     return prefetch.limit(inFlight());
   }
 
-  /** Asks the named queues in strict order, once each, for `limit` jobs. */
+  /**
+   * Asks the named queues in strict order, once each, for `limit` jobs. Of many
+   * queues, what turns out to be empty is asked no more.
+   */
   async reserve(
     limit: number,
-    named: readonly string[],
+    named: Set<string>,
   ): Promise<"got" | "empty" | "error"> {
     const { holdings, suspects, lease } = this.#parts;
     let left = Math.min(limit, BATCH_JOBS);
     let bytes = MAX_BATCH_BYTES;
-    let got = false;
+    let gotAny = false;
     for (const queue of this.#parts.queues) {
-      if (!named.includes(queue) || this.#broken.has(queue)) continue;
+      if (!named.has(queue) || this.#broken.has(queue)) continue;
       const moment = lease.moment();
       const idle = this.#asksIdle = this.#nothingInFlight();
       try {
@@ -150,8 +171,9 @@ export class Intake {
           );
         this.#failures = 0;
         suspects.heard(queue, waiting, this.#time.nowMs());
+        if (!this.#askAll && isAll(flight, left)) named.delete(queue);
         if (flight === undefined) continue;
-        got = true;
+        gotAny = true;
         if (holdings.get(queue)!.held > 0) lease.renewed(queue, moment);
         await this.#parts.accept(flight);
         if (flight.kind === "suspect") break;
@@ -164,7 +186,7 @@ export class Intake {
         this.#asksIdle = false;
       }
     }
-    return got ? "got" : "empty";
+    return gotAny ? "got" : "empty";
   }
 
   #reserveOnWake(queue: string): WakeRequest | undefined {
@@ -249,7 +271,7 @@ export class Intake {
     try {
       const named = await broker.wait(served, signal, this.onWake);
       // What woke us is for another if we can't take it.
-      if (named.length > 0 && this.#limit() === 0) {
+      if (this.#askAll && named.length > 0 && this.#limit() === 0) {
         for (const queue of named) await broker.pass(queue);
       }
       return named;
@@ -262,4 +284,13 @@ export class Intake {
       await watching;
     }
   }
+}
+
+/** Whether a queue had no more ready jobs than these, of at most `limit`. */
+function isAll(flight: Flight | undefined, limit: number): boolean {
+  if (flight === undefined) return true;
+  if (flight.kind !== "ready" || flight.messages.length >= limit) return false;
+  // Another one may have been too long for the rest.
+  const length = flight.messages.reduce((sum, { length }) => sum + length, 0);
+  return length < MAX_BATCH_BYTES / 2;
 }

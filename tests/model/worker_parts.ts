@@ -88,7 +88,7 @@ export class WorkerParts {
   /** Asks all queues once. */
   async reserve(limit: number): Promise<void> {
     this.#round.begin(limit);
-    await this.#intake.reserve(limit, this.#queues);
+    await this.#intake.reserve(limit, new Set(this.#queues));
   }
 
   /** What a wake-up is to bring. */
