@@ -2,7 +2,6 @@ import {
   type Broker,
   BrokerUnavailableError,
   FencedError,
-  MAX_BATCH_BYTES,
   MismatchError,
   type ReserveOnWake,
   SchemaError,
@@ -17,7 +16,12 @@ import { sleep } from "../time/sleep.ts";
 import type { Flight } from "./flight.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Lease } from "./lease.ts";
-import { BATCH_JOBS, type InFlight, type Prefetch } from "./prefetch.ts";
+import {
+  BATCH_BYTES,
+  BATCH_JOBS,
+  type InFlight,
+  type Prefetch,
+} from "./prefetch.ts";
 import type { SuspectPolicy } from "./suspects.ts";
 
 /** A line a minute says that nothing can be reserved. */
@@ -157,7 +161,7 @@ export class Intake {
   ): Promise<"got" | "empty" | "error"> {
     const { holdings, suspects, lease } = this.#parts;
     let left = Math.min(limit, BATCH_JOBS);
-    let bytes = MAX_BATCH_BYTES;
+    let bytes = BATCH_BYTES;
     let gotAny = false;
     for (const queue of this.#parts.queues) {
       if (!named.has(queue) || this.#broken.has(queue)) continue;
@@ -195,7 +199,7 @@ export class Intake {
     if (limit === 0) return;
     const moment = lease.moment();
     return holdings.get(queue)!.reserveOnWake(
-      { limit, bytes: MAX_BATCH_BYTES },
+      { limit, bytes: BATCH_BYTES },
       (batch) => this.#parts.adopt(queue, batch),
       (flight, waiting, stale) => {
         suspects.heard(queue, waiting, this.#time.nowMs());
@@ -292,5 +296,5 @@ function isAll(flight: Flight | undefined, limit: number): boolean {
   if (flight.kind !== "ready" || flight.messages.length >= limit) return false;
   // Another one may have been too long for the rest.
   const length = flight.messages.reduce((sum, { length }) => sum + length, 0);
-  return length < MAX_BATCH_BYTES / 2;
+  return length < BATCH_BYTES / 2;
 }

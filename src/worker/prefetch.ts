@@ -4,6 +4,8 @@
  * 1,000 the p99 of their PING was twice as high while two workers drained.
  */
 export const BATCH_JOBS = 500;
+/** The same of text; a command with more takes milliseconds of a server. */
+export const BATCH_BYTES = 128 * 1024;
 /** A batch that takes longer than this is too large to hold. */
 const BATCH_MS = 100;
 /** So that the job thread always finds work while the broker answers. */

@@ -1,6 +1,5 @@
-import { MAX_BATCH_BYTES } from "../broker/broker.ts";
 import type { Ending, Holdings } from "./holdings.ts";
-import { BATCH_JOBS } from "./prefetch.ts";
+import { BATCH_BYTES, BATCH_JOBS } from "./prefetch.ts";
 
 /**
  * Settles outcomes in batches: what ends while one command is under way is
@@ -52,7 +51,7 @@ export class Settler {
         ? settlement.message.length
         : (settlement.outcome?.length ?? 0) +
           (settlement.kind === "failed" ? settlement.entry.length : 0);
-      if (count > 0 && (count === BATCH_JOBS || bytes > MAX_BATCH_BYTES)) {
+      if (count > 0 && (count === BATCH_JOBS || bytes > BATCH_BYTES)) {
         break;
       }
       count++;
