@@ -17,7 +17,12 @@
  *
  * @module
  */
-export { type Client, connect, type JobCall } from "./src/client/client.ts";
+export {
+  type Client,
+  connect,
+  type ConnectOptions,
+  type JobCall,
+} from "./src/client/client.ts";
 export { invoke, invokeMany, jobs } from "./src/client/default_client.ts";
 export type { Job, JobStatus, ResultOptions } from "./src/client/job.ts";
 export type {

@@ -1,16 +1,25 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { ArgumentError } from "../errors.ts";
-import { hidePassword } from "../hide_password.ts";
+import { parseRedisDsn, withParameters } from "./redis_dsn.ts";
 
 /** Where a broker is. */
 export type Dsn =
   | { readonly kind: "redis"; readonly url: string }
   | { readonly kind: "sqlite"; readonly path: string };
 
+/** What can be said beside a DSN of Redis as well as in it. */
+export interface RedisParameters {
+  readonly prefix?: string;
+  /** A PEM file with the authority to trust. */
+  readonly ca?: string;
+  /** A job is stored when so many replicas have it. */
+  readonly replicas?: number;
+}
+
 /**
- * Reads a DSN: `redis://`, `rediss://` or `sqlite:PATH`, the path relative to
- * `directory`.
+ * Reads a DSN: `redis://`, `rediss://`, `unix:/path` (see `redis_dsn.ts`) or
+ * `sqlite:PATH`; paths are relative to `directory`.
  *
  * @throws {ArgumentError} If it is none of them. Never shows a password.
  */
@@ -24,14 +33,31 @@ export function parseDsn(text: string, directory: string = Deno.cwd()): Dsn {
     }
     return { kind: "sqlite", path: resolve(directory, path) };
   }
-  if (/^rediss?:\/\//.test(text) && URL.canParse(text)) {
-    return { kind: "redis", url: text };
+  parseRedisDsn(text);
+  return { kind: "redis", url: withParameters(text, {}, directory) };
+}
+
+/**
+ * The same broker with other parameters.
+ *
+ * @throws {ArgumentError} If one is wrong, or the broker is a file.
+ */
+export function addParameters(
+  dsn: Dsn,
+  parameters: RedisParameters,
+  directory: string = Deno.cwd(),
+): Dsn {
+  const [first] = Object.entries(parameters)
+    .flatMap(([name, value]) => value === undefined ? [] : [name]);
+  if (first === undefined) return dsn;
+  if (dsn.kind === "sqlite") {
+    throw new ArgumentError(
+      `Cannot use ${first} with the file ${dsn.path}: it is for Redis`,
+    );
   }
-  throw new ArgumentError(
-    `Cannot use DSN "${hidePassword(text)}": required is ` +
-      "redis://[[user]:password@]host[:port][/database], rediss://... " +
-      "or sqlite:PATH",
-  );
+  const url = withParameters(dsn.url, { ...parameters }, directory);
+  parseRedisDsn(url);
+  return { kind: "redis", url };
 }
 
 /** Prints a DSN as {@linkcode parseDsn} reads it, password included. */

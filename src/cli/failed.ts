@@ -1,5 +1,4 @@
 import { Command } from "npm:commander@15.1.0";
-import type { Dsn } from "../broker/dsn.ts";
 import type { FailedRecord, Inspector } from "../broker/inspector.ts";
 import { ArgumentError } from "../errors.ts";
 import {
@@ -11,10 +10,11 @@ import {
 import { decodeFailedEntry, type FailedEntry } from "../job/outcome.ts";
 import { localTime } from "./local_time.ts";
 import {
+  addStoreOptions,
   chosenDsn,
-  dsnOption,
   queuesOption,
   type SetExitCode,
+  type StoreOptions,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
 
@@ -29,8 +29,7 @@ Examples:
   mqk failed retry --all
   mqk failed delete 0192a3b4.17`;
 
-interface FailedOptions {
-  readonly redisDsn?: Dsn;
+interface FailedOptions extends StoreOptions {
   readonly queue?: string[];
   readonly all?: true;
   readonly json?: true;
@@ -51,10 +50,9 @@ export function failedCommand(setExitCode: SetExitCode): Command {
     .description("jobs that used up their attempts: list, retry, delete")
     .addHelpText("after", HELP);
   const subcommand = (name: string, description: string) =>
-    command.command(name)
+    addStoreOptions(command.command(name))
       .description(description)
       .argument("[id...]", "ids of jobs")
-      .addOption(dsnOption())
       .addOption(queuesOption("look in this queue only (default: all)"))
       .option("--all", "all of them")
       .option("--json", "print one JSON object a line");
@@ -95,7 +93,7 @@ async function forEach(
   action: Action,
 ): Promise<number> {
   const { openInspector } = await import("../broker/open.ts");
-  await using inspector = await openInspector(chosenDsn(options.redisDsn));
+  await using inspector = await openInspector(chosenDsn(options));
   const missing = new Set(ids);
   let exitCode = 0;
   for (const queue of options.queue ?? await inspector.queues()) {

@@ -1,5 +1,5 @@
 import { Command } from "npm:commander@15.1.0";
-import { type Dsn, printDsn } from "../broker/dsn.ts";
+import { printDsn } from "../broker/dsn.ts";
 import type { Client } from "../client/client.ts";
 import type { Job } from "../client/job.ts";
 import { JobFailedError } from "../errors.ts";
@@ -7,11 +7,12 @@ import type { JobSpec } from "../job/policy.ts";
 import { parseReference } from "../job/reference.ts";
 import { parseArgument } from "./argument.ts";
 import {
+  addStoreOptions,
   chosenDsn,
-  dsnOption,
   queueOption,
   seconds,
   type SetExitCode,
+  type StoreOptions,
   wholeNumber,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
@@ -32,20 +33,20 @@ const BATCH_JOBS = 1000;
 /** Fewer jobs than this are sent before a bar could be read. */
 const BAR_FROM_JOBS = 10_000;
 
-interface InvokeOptions {
+interface InvokeOptions extends StoreOptions {
   readonly invokes?: number;
   readonly workers: number;
-  readonly redisDsn?: Dsn;
   readonly ttl?: number;
   readonly queue?: string;
   readonly retries?: number;
   readonly delay?: number;
+  readonly replicas?: number;
   readonly wait?: true;
 }
 
 /** `mqk invoke`: sends jobs. */
 export function invokeCommand(setExitCode: SetExitCode): Command {
-  return new Command("invoke")
+  return addStoreOptions(new Command("invoke"))
     .description("send a job; prints its handle")
     .argument("<reference>", "the function: <module>#<export>")
     .argument("[argument...]", "its arguments, as JSON or text")
@@ -60,7 +61,6 @@ export function invokeCommand(setExitCode: SetExitCode): Command {
       wholeNumber(1, 1000),
       1,
     )
-    .addOption(dsnOption())
     .option(
       "-t, --ttl <seconds>",
       "how long one attempt may take (default: 60)",
@@ -76,6 +76,11 @@ export function invokeCommand(setExitCode: SetExitCode): Command {
       "--delay <seconds>",
       "how long until it may run (default: 0)",
       seconds(0, 3650 * 86_400),
+    )
+    .option(
+      "--replicas <n>",
+      "so many replicas of Redis must have it (default: 0)",
+      wholeNumber(0, 9),
     )
     .option("--wait", "wait and print each result; exit 1 if a job failed")
     .addHelpText("after", HELP)
@@ -95,7 +100,8 @@ async function invoke(
   options: InvokeOptions,
 ): Promise<number> {
   const { connect } = await import("../client/client.ts");
-  await using client = connect(printDsn(chosenDsn(options.redisDsn)));
+  const dsn = printDsn(chosenDsn(options));
+  await using client = connect(dsn, { replicas: options.replicas });
   if (options.invokes === undefined) {
     const job = await client.invoke(spec, ...args);
     if (!options.wait) {

@@ -1,14 +1,14 @@
 import { Command } from "npm:commander@15.1.0";
 import type { Broker, Counts } from "../broker/broker.ts";
-import type { Dsn } from "../broker/dsn.ts";
 import { sleep } from "../time/sleep.ts";
 import { localTime } from "./local_time.ts";
 import {
+  addStoreOptions,
   chosenDsn,
-  dsnOption,
   queuesOption,
   seconds,
   type SetExitCode,
+  type StoreOptions,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
 
@@ -21,8 +21,7 @@ Examples:
   mqk monitor                 2017-07-11 08:30:23,100000
   mqk monitor --interval 5 --queue high --json`;
 
-interface MonitorOptions {
-  readonly redisDsn?: Dsn;
+interface MonitorOptions extends StoreOptions {
   readonly interval: number;
   readonly queue?: string[];
   readonly json?: true;
@@ -30,9 +29,8 @@ interface MonitorOptions {
 
 /** `mqk monitor`: prints how many jobs are left, once per interval. */
 export function monitorCommand(setExitCode: SetExitCode): Command {
-  return new Command("monitor")
+  return addStoreOptions(new Command("monitor"))
     .description("print how many jobs are left, once per interval")
-    .addOption(dsnOption())
     .option(
       "--interval <seconds>",
       "time between two lines",
@@ -49,7 +47,7 @@ export function monitorCommand(setExitCode: SetExitCode): Command {
 
 async function monitor(options: MonitorOptions): Promise<number> {
   const { openBroker } = await import("../broker/open.ts");
-  await using broker = await openBroker(chosenDsn(options.redisDsn));
+  await using broker = await openBroker(chosenDsn(options));
   const intervalMs = options.interval * 1000;
   let first = true;
   for (let next = performance.now();; next += intervalMs) {

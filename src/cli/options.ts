@@ -1,25 +1,61 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { InvalidArgumentError, Option } from "npm:commander@15.1.0";
-import { defaultDsn, type Dsn, findRoot, parseDsn } from "../broker/dsn.ts";
+import {
+  type Command,
+  InvalidArgumentError,
+  Option,
+} from "npm:commander@15.1.0";
+import {
+  addParameters,
+  defaultDsn,
+  type Dsn,
+  findRoot,
+  parseDsn,
+} from "../broker/dsn.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkQueueName } from "../job/policy.ts";
 
 /** A command says with which exit code the program ends. */
 export type SetExitCode = (exitCode: number) => void;
 
-/** `-s`: where the queues are. */
-export function dsnOption(): Option {
-  return new Option(
-    "-s, --redis-dsn <dsn>",
-    "where the queues are: redis://, rediss:// or sqlite:PATH\n" +
-      "(default: MQK_DSN, else .mqk/queue.sqlite in the root)",
-  ).argParser((text) => parseDsn(text));
+/** Where the queues are, as a command is told. */
+export interface StoreOptions {
+  readonly redisDsn?: Dsn;
+  readonly prefix?: string;
+  readonly tlsCa?: string;
 }
 
-/** The broker that `-s` names, else the default one. */
-export function chosenDsn(dsn: Dsn | undefined, root?: string): Dsn {
-  return dsn ?? defaultDsn(root);
+/** Adds `-s` and what belongs to it. */
+export function addStoreOptions<C extends Command>(command: C): C {
+  command
+    .addOption(
+      new Option(
+        "-s, --redis-dsn <dsn>",
+        "where the queues are: redis://, rediss://, unix:/PATH or sqlite:PATH\n" +
+          "(default: MQK_DSN, else .mqk/queue.sqlite in the root)",
+      ).argParser((text) => parseDsn(text)),
+    )
+    .option(
+      "--prefix <name>",
+      'what the names of all keys in Redis begin with (default: "mqk")',
+    )
+    .option(
+      "--tls-ca <file>",
+      "trust this authority for rediss:// (PEM; default: those of the system)",
+    );
+  return command;
+}
+
+/**
+ * The broker that the options name, else the default one.
+ *
+ * @throws {ArgumentError} If an option does not fit it.
+ */
+export function chosenDsn(
+  { redisDsn, prefix, tlsCa }: StoreOptions,
+  root?: string,
+): Dsn {
+  return addParameters(redisDsn ?? defaultDsn(root), { prefix, ca: tlsCa });
 }
 
 /**

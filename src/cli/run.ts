@@ -1,12 +1,12 @@
 import { type Command, Option } from "npm:commander@15.1.0";
-import type { Dsn } from "../broker/dsn.ts";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
 import {
-  dsnOption,
+  addStoreOptions,
   importUrls,
   queuesOption,
   seconds,
   type SetExitCode,
+  type StoreOptions,
   wholeNumber,
 } from "./options.ts";
 import { SandboxCommand, type SandboxOptions } from "./permissions.ts";
@@ -29,7 +29,7 @@ Examples:
   mqk run jobs/mail.ts --burst   until nothing is left`;
 
 /** The options of `mqk run`, as they are parsed. */
-export interface RunOptions extends SandboxOptions {
+export interface RunOptions extends SandboxOptions, StoreOptions {
   readonly workers: number;
   readonly concurrency: number;
   readonly burst?: true;
@@ -40,7 +40,6 @@ export interface RunOptions extends SandboxOptions {
   readonly logFormat: "text" | "json";
   readonly watch?: true;
   readonly queue?: string[];
-  readonly redisDsn?: Dsn;
   readonly root?: string;
   readonly allowImport?: string[];
   readonly reload?: true;
@@ -53,7 +52,7 @@ export interface RunOptions extends SandboxOptions {
 /** `mqk run`: starts workers and keeps them alive. */
 export function runCommand(setExitCode: SetExitCode): Command {
   const cores = navigator.hardwareConcurrency;
-  return new SandboxCommand("run")
+  return addStoreOptions(new SandboxCommand("run"))
     .description("run jobs: start workers and keep them alive")
     .argument("[module...]", "the only modules that may be called")
     .option(
@@ -86,7 +85,6 @@ export function runCommand(setExitCode: SetExitCode): Command {
     .addOption(queuesOption(
       `serve this queue (default: ${DEFAULT_QUEUE}), in strict order`,
     ))
-    .addOption(dsnOption())
     .option(
       "--root <dir>",
       "job modules lie below it (default: folder of the nearest deno.json)",

@@ -25,7 +25,7 @@ export async function serve(
 ): Promise<number> {
   const root = chosenRoot(options.root);
   checkModules(modules, root);
-  const dsn = chosenDsn(options.redisDsn, root);
+  const dsn = chosenDsn(options, root);
   const verbosity = options.quiet || options.quite
     ? -1
     : Math.min(options.verbose, 3);

@@ -1,4 +1,4 @@
-import { defaultDsn, parseDsn } from "../broker/dsn.ts";
+import { addParameters, defaultDsn, parseDsn } from "../broker/dsn.ts";
 import type { JobPolicy, JobSpec } from "../job/policy.ts";
 import { jobContext } from "../job_context.ts";
 import type { Job } from "./job.ts";
@@ -99,13 +99,40 @@ export interface Client extends AsyncDisposable {
 }
 
 /**
+ * What can be said of a Redis server beside its DSN. Inside a job, where the
+ * broker is the worker's own, it is without effect.
+ *
+ * @example
+ * ```ts
+ * import { connect, type ConnectOptions } from "@mqk/core";
+ * const staging: ConnectOptions = { prefix: "staging" };
+ * await using client = connect("redis://localhost", staging);
+ * ```
+ */
+export interface ConnectOptions {
+  /**
+   * What the names of all keys begin with, `[A-Za-z0-9_.:-]{1,50}`, so that
+   * several installations can share a server. Default `"mqk"`.
+   */
+  prefix?: string;
+  /** A PEM file with the authority to trust, for `rediss://`. */
+  tlsCa?: string;
+  /**
+   * So many replicas must have a job, 0 to 9, before a call resolves; if they
+   * have not within 4 seconds, it rejects with an `EnqueueUncertainError`.
+   * Default 0: the server itself is enough.
+   */
+  replicas?: number;
+}
+
+/**
  * A client of one broker. Its connections are opened by the first call, and
  * keep the program alive only while a call is pending.
  *
- * @param dsn `redis://...`, `rediss://...` or `sqlite:PATH`. Default: inside a
- * job the broker of its worker, else `MQK_DSN`, else the embedded file
- * `.mqk/queue.sqlite` in the folder of the nearest `deno.json`.
- * @throws {ArgumentError} If the DSN can't be read.
+ * @param dsn `redis://...`, `rediss://...`, `unix:/path` or `sqlite:PATH`.
+ * Default: inside a job the broker of its worker, else `MQK_DSN`, else the
+ * embedded file `.mqk/queue.sqlite` in the folder of the nearest `deno.json`.
+ * @throws {ArgumentError} If the DSN can't be read, or an option does not fit.
  *
  * @example Keep the queues in a file of your own
  * ```ts
@@ -114,11 +141,18 @@ export interface Client extends AsyncDisposable {
  * await client.invoke({ job: "./jobs/mail.ts#send", retries: 5 }, "a@b.org");
  * ```
  */
-export function connect(dsn?: string): Client {
+export function connect(dsn?: string, options: ConnectOptions = {}): Client {
   const context = dsn === undefined ? jobContext() : undefined;
+  if (context !== undefined) {
+    return new StoreClient(new BorrowedStore(context.store));
+  }
+  const { prefix, tlsCa, replicas } = options;
   return new StoreClient(
-    context !== undefined
-      ? new BorrowedStore(context.store)
-      : new BrokerConnection(dsn === undefined ? defaultDsn() : parseDsn(dsn)),
+    new BrokerConnection(
+      addParameters(
+        dsn === undefined ? defaultDsn() : parseDsn(dsn),
+        { prefix, ca: tlsCa, replicas },
+      ),
+    ),
   );
 }

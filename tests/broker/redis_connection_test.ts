@@ -75,13 +75,6 @@ Deno.test("redis: a wrong password is refused and never shown", async () => {
   assert.match((await refusal(`redis://${at}`)).message, /NOAUTH/);
 });
 
-Deno.test("redis: a DSN that can't be used is refused without its password", async () => {
-  const malformed = await refusal("redis://:geheim%ZZ@127.0.0.1:1");
-  assert.match(malformed.message, /Cannot use the DSN/);
-  const database = await refusal("redis://:geheim@127.0.0.1:1/many");
-  assert.match(database.message, /Cannot use the DSN/);
-});
-
 Deno.test("redis: scripts that the server forgot are sent again", async () => {
   await using server = await RedisServer.start();
   await using broker = await open(server);

@@ -4,7 +4,7 @@ import type {
   ServerConnection,
 } from "../../src/broker/redis/connection.ts";
 import { ReplyError } from "../../src/broker/redis/errors.ts";
-import { QueueKeys, QUEUES_KEY } from "../../src/broker/redis/keys.ts";
+import { KeySpace, QueueKeys } from "../../src/broker/redis/keys.ts";
 import { RedisBroker } from "../../src/broker/redis/redis_broker.ts";
 import { SCRIPTS } from "../../src/broker/redis/lua.ts";
 import {
@@ -216,7 +216,11 @@ export class RedisStore implements Store {
     const keys = await this.#allKeys();
     await Promise.all([
       connection.call(undefined, ["UNLINK", "none", ...keys]),
-      connection.call(undefined, ["SREM", QUEUES_KEY, ...this.queues]),
+      connection.call(undefined, [
+        "SREM",
+        new KeySpace().queues,
+        ...this.queues,
+      ]),
     ]);
   }
 

@@ -5,10 +5,17 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { createClient, ErrorReply } from "npm:@redis/client@6.3.1";
 import { deadline } from "../../time/deadline.ts";
 import { BrokerUnavailableError } from "../broker.ts";
 import { hidePassword } from "../../hide_password.ts";
+import {
+  parseRedisDsn,
+  type RedisAddress,
+  type TlsFiles,
+} from "../redis_dsn.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
 
 type Client = ReturnType<typeof newClient>;
@@ -30,7 +37,7 @@ export interface Connection extends AsyncDisposable {
 
 /** How a connection is kept. */
 export interface ConnectionOptions {
-  /** `redis://...` */
+  /** `redis://...`, `rediss://...` or `unix:/path` */
   readonly url: string;
   /** How long the oldest call may wait for any answer. Default 5 s. */
   readonly deadlineMs?: number;
@@ -143,10 +150,11 @@ export class ServerConnection implements Connection {
   async #connect(): Promise<Client> {
     if (this.#closed) throw new NotSentError("Cannot use a closed connection");
     const { url, onInvalidate, preamble } = this.#options;
-    const server = new URL(url).host;
+    const address = parseRedisDsn(url);
+    const { server } = address;
     let client: Client;
     try {
-      client = newClient(url, onInvalidate !== undefined);
+      client = newClient(address, onInvalidate !== undefined);
     } catch (error) {
       throw new NotSentError(
         `Cannot use the DSN of Redis at ${server}: ${(error as Error).message}`,
@@ -248,18 +256,46 @@ export class ServerConnection implements Connection {
 
 // The return type is what createClient gives for these options.
 // deno-lint-ignore explicit-function-return-type
-function newClient(url: string, tracking: boolean) {
+function newClient(
+  { socket, tls, user, password, database }: RedisAddress,
+  tracking: boolean,
+) {
   return createClient({
-    url,
+    username: user,
+    password,
+    database,
     RESP: 3,
     // We reconnect ourselves: nothing waits unseen, nothing is sent twice.
     disableOfflineQueue: true,
-    socket: { reconnectStrategy: false },
+    socket: {
+      ...socket,
+      ...(tls === undefined ? {} : tlsOptions(tls, socket)),
+      reconnectStrategy: false,
+    },
     commandOptions: { timeout: undefined },
     disableClientInfo: true,
     maintNotifications: "disabled",
     emitInvalidate: tracking,
   });
+}
+
+/** Files are read for each connection: a certificate may be renewed. */
+function tlsOptions(
+  { ca, cert, key, serverName }: TlsFiles,
+  socket: RedisAddress["socket"],
+): { tls: true } & Record<string, unknown> {
+  const read = (path?: string) =>
+    path === undefined ? undefined : readFileSync(path, "utf8");
+  const host = "host" in socket && isIP(socket.host) === 0
+    ? socket.host
+    : undefined;
+  return {
+    tls: true,
+    ca: read(ca),
+    cert: read(cert),
+    key: read(key),
+    servername: serverName ?? host,
+  };
 }
 
 function close(client: Client): void {

@@ -15,6 +15,8 @@ import { NotSentError, ReplyError } from "./errors.ts";
 import type { QueueKeys } from "./keys.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
 
+/** How long replicas may take, below the deadline of a command. */
+const REPLICAS_WITHIN_MS = 4_000;
 /** How long an idempotency key is kept. */
 const ONCE_SECONDS = 86_400;
 
@@ -25,6 +27,8 @@ export interface EnqueueParts {
   readonly keysOf: (queue: string) => QueueKeys;
   /** Before the first job of a queue. */
   readonly introduce: (keys: QueueKeys) => Promise<void>;
+  /** So many replicas must have what is stored. */
+  readonly replicas: number;
 }
 
 /** One command, and the entries that it stores. */
@@ -51,9 +55,10 @@ export async function enqueue(
     throw refused(error);
   }
   // All in one turn of the event loop, so that they leave together.
-  const replies = await Promise.allSettled(
-    commands.map((command) => send(parts, command)),
-  );
+  const sent = commands.map((command) => send(parts, command));
+  if (parts.replicas > 0) sent.push(reachesReplicas(parts));
+  const replies = await Promise.allSettled(sent);
+  const replicated = replies[commands.length];
   const confirmed: string[] = [];
   const uncertain: string[] = [];
   let failure: unknown;
@@ -68,6 +73,10 @@ export async function enqueue(
     if (isCertain(reply.reason)) continue;
     failure = reply.reason;
     for (const place of places) uncertain.push(ids[place]);
+  }
+  if (replicated?.status === "rejected" && confirmed.length > 0) {
+    failure ??= replicated.reason;
+    uncertain.push(...confirmed.splice(0));
   }
   if (failure === undefined) return ids;
   if (confirmed.length + uncertain.length === 0) throw refused(failure);
@@ -144,6 +153,22 @@ async function send(
   } catch (error) {
     throw await explain(connection, error, "store jobs", [keys.ready]);
   }
+}
+
+/** Resolves when enough replicas have what this connection wrote before. */
+async function reachesReplicas(
+  { connection, replicas }: EnqueueParts,
+): Promise<void> {
+  const reached = await connection.call(undefined, [
+    "WAIT",
+    String(replicas),
+    String(REPLICAS_WITHIN_MS),
+  ]) as number;
+  if (reached >= replicas) return;
+  throw new BrokerUnavailableError(
+    `${reached} of ${replicas} replicas have them after ` +
+      `${REPLICAS_WITHIN_MS / 1000} s`,
+  );
 }
 
 /** Whether nothing is stored: it was not sent, or the answer is an error. */

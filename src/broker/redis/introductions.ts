@@ -1,7 +1,7 @@
 import { SCHEMA_VERSION, SchemaError } from "../broker.ts";
 import type { Connection } from "./connection.ts";
 import { ReplyError } from "./errors.ts";
-import { type QueueKeys, QUEUES_KEY } from "./keys.ts";
+import type { KeySpace, QueueKeys } from "./keys.ts";
 import { explain } from "./scripts.ts";
 
 /**
@@ -10,11 +10,13 @@ import { explain } from "./scripts.ts";
  */
 export class Introductions {
   readonly #connection: Connection;
+  readonly #space: KeySpace;
   readonly #known = new Map<string, Promise<void>>();
   readonly #registered = new Set<QueueKeys>();
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, space: KeySpace) {
     this.#connection = connection;
+    this.#space = space;
   }
 
   /**
@@ -49,7 +51,7 @@ export class Introductions {
 
   /** Commands that make all registered queues known. */
   registering(): string[][] {
-    return [...this.#registered].flatMap(writing);
+    return [...this.#registered].flatMap((keys) => this.#writing(keys));
   }
 
   /** The server may have lost what it knew. */
@@ -59,7 +61,7 @@ export class Introductions {
 
   async #introduce(keys: QueueKeys): Promise<void> {
     const { meta, queue } = keys;
-    const commands = [...writing(keys), ["HGET", meta, "v"]];
+    const commands = [...this.#writing(keys), ["HGET", meta, "v"]];
     const [, , version] = await Promise.all(
       commands.map((command) => this.#write(command)),
     ).catch(async (error) => {
@@ -67,7 +69,7 @@ export class Introductions {
         this.#connection,
         error,
         `use queue ${queue}`,
-        [QUEUES_KEY, meta],
+        [this.#space.queues, meta],
       );
     });
     if (Number(version ?? SCHEMA_VERSION) > SCHEMA_VERSION) {
@@ -85,11 +87,11 @@ export class Introductions {
       throw error;
     });
   }
-}
 
-function writing({ meta, queue }: QueueKeys): string[][] {
-  return [
-    ["SADD", QUEUES_KEY, queue],
-    ["HSETNX", meta, "v", String(SCHEMA_VERSION)],
-  ];
+  #writing({ meta, queue }: QueueKeys): string[][] {
+    return [
+      ["SADD", this.#space.queues, queue],
+      ["HSETNX", meta, "v", String(SCHEMA_VERSION)],
+    ];
+  }
 }

@@ -4,16 +4,36 @@
  *
  * @module
  */
-
-/** The set with the names of all queues that were ever used. */
-export const QUEUES_KEY = "mqk:queues";
+import { DEFAULT_PREFIX } from "../redis_dsn.ts";
 
 /** Jobs of one producer whose outcomes share a hash. */
 const BUCKET_JOBS = 128;
 
-/** The health that a worker publishes. */
-export function workerKey(worker: string): string {
-  return `mqk:worker:${worker}`;
+/** All keys of one installation: their names begin with its prefix. */
+export class KeySpace {
+  /** The set with the names of all queues that were ever used. */
+  readonly queues: string;
+  readonly #prefix: string;
+  readonly #keys = new Map<string, QueueKeys>();
+
+  constructor(prefix: string = DEFAULT_PREFIX) {
+    this.#prefix = prefix;
+    this.queues = `${prefix}:queues`;
+  }
+
+  /** The keys of a queue. */
+  of(queue: string): QueueKeys {
+    let keys = this.#keys.get(queue);
+    if (keys === undefined) {
+      this.#keys.set(queue, keys = new QueueKeys(queue, this.#prefix));
+    }
+    return keys;
+  }
+
+  /** Hash: the health that a worker publishes. */
+  worker(worker: string): string {
+    return `${this.#prefix}:worker:${worker}`;
+  }
 }
 
 /** The keys of one queue. */
@@ -38,8 +58,8 @@ export class QueueKeys {
   readonly meta: string;
   readonly #prefix: string;
 
-  constructor(readonly queue: string) {
-    const prefix = this.#prefix = `mqk:{${queue}}:`;
+  constructor(readonly queue: string, keySpace: string = DEFAULT_PREFIX) {
+    const prefix = this.#prefix = `${keySpace}:{${queue}}:`;
     this.ready = prefix + "ready";
     this.inbox = prefix + "inbox";
     this.suspect = prefix + "suspect";
@@ -104,9 +124,9 @@ export function splitId(id: string): IdParts {
 const TYPES: readonly (readonly [RegExp, string])[] = [
   [/:(ready|inbox|suspect|crashed)$/, "list"],
   [/:(scheduled|retry|lone|failed|workers|buckets|put_back)$/, "zset"],
-  [/:(meta|held:.*|results:.*)$|^mqk:worker:/, "hash"],
+  [/:(meta|held:.*|results:.*)$|^[^{]*:worker:/, "hash"],
   [/:once:/, "string"],
-  [/^mqk:queues$/, "set"],
+  [/^[^{]*:queues$/, "set"],
 ];
 
 /** The type that a key of ours must have, as Redis names it. */

@@ -16,6 +16,7 @@ import {
 } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
+import { parseRedisDsn, type RedisAddress } from "../redis_dsn.ts";
 import {
   type Connection,
   type ConnectionOptions,
@@ -25,7 +26,7 @@ import { readCounts } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
 import { NotSentError, toBrokerError } from "./errors.ts";
 import { Introductions } from "./introductions.ts";
-import { QueueKeys, QUEUES_KEY, workerKey } from "./keys.ts";
+import { KeySpace, type QueueKeys } from "./keys.ts";
 import { LIMITS, type Limits } from "../limits.ts";
 import { reconcile } from "./reconcile.ts";
 import { reserve } from "./reserve.ts";
@@ -64,7 +65,8 @@ export class RedisBroker implements Broker {
   readonly #runner: ConnectionRunner;
   readonly #introductions: Introductions;
   readonly #limiter: ResultLimiter;
-  readonly #keys = new Map<string, QueueKeys>();
+  readonly #address: RedisAddress;
+  readonly #space: KeySpace;
   readonly #waiting: Waiting;
   #watcher: ResultWatcher | undefined;
   #closed = false;
@@ -80,6 +82,8 @@ export class RedisBroker implements Broker {
     connection?: Connection,
   ) {
     this.#url = url;
+    this.#address = parseRedisDsn(url);
+    this.#space = new KeySpace(this.#address.prefix);
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#connection = connection ?? this.#connect({
@@ -91,7 +95,7 @@ export class RedisBroker implements Broker {
       onLost: () => this.#introductions.forget(),
     });
     this.#runner = new ConnectionRunner(this.#connection, scripts);
-    this.#introductions = new Introductions(this.#connection);
+    this.#introductions = new Introductions(this.#connection, this.#space);
     this.#limiter = new ResultLimiter(
       this.#connection,
       this.#runner,
@@ -137,12 +141,13 @@ export class RedisBroker implements Broker {
   }
 
   async queues(): Promise<string[]> {
+    const { queues } = this.#space;
     try {
       const names = await this.#connection
-        .call(QUEUES_KEY, ["SMEMBERS", QUEUES_KEY]) as string[];
+        .call(queues, ["SMEMBERS", queues]) as string[];
       return names.sort();
     } catch (error) {
-      throw await explain(this.#connection, error, "list queues", [QUEUES_KEY]);
+      throw await explain(this.#connection, error, "list queues", [queues]);
     }
   }
 
@@ -152,6 +157,7 @@ export class RedisBroker implements Broker {
       runner: this.#runner,
       keysOf: (queue) => this.#keysOf(queue),
       introduce: (keys) => this.#introductions.of(keys),
+      replicas: this.#address.replicas,
     }, entries);
   }
 
@@ -331,7 +337,7 @@ export class RedisBroker implements Broker {
   }
 
   async report(worker: string, health: Record<string, string>): Promise<void> {
-    await this.#runner.run("report", [workerKey(worker)], [
+    await this.#runner.run("report", [this.#space.worker(worker)], [
       String(HEALTH_SECONDS),
       ...Object.entries(health).flat(),
     ]);
@@ -361,11 +367,7 @@ export class RedisBroker implements Broker {
   }
 
   #keysOf(queue: string): QueueKeys {
-    let keys = this.#keys.get(queue);
-    if (keys === undefined) {
-      this.#keys.set(queue, keys = new QueueKeys(queue));
-    }
-    return keys;
+    return this.#space.of(queue);
   }
 
   #connect(own: Omit<ConnectionOptions, "url">): ServerConnection {

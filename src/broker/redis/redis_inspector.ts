@@ -1,8 +1,9 @@
 import { BrokerError } from "../../errors.ts";
 import type { Dsn } from "../dsn.ts";
 import type { FailedRecord, Inspector } from "../inspector.ts";
+import { parseRedisDsn } from "../redis_dsn.ts";
 import { ServerConnection } from "./connection.ts";
-import { QueueKeys, QUEUES_KEY, splitId } from "./keys.ts";
+import { KeySpace, splitId } from "./keys.ts";
 import { ConnectionRunner, explain } from "./scripts.ts";
 
 const PAGE = 100;
@@ -11,8 +12,10 @@ const PAGE = 100;
 export class RedisInspector implements Inspector {
   readonly #connection: ServerConnection;
   readonly #runner: ConnectionRunner;
+  readonly #space: KeySpace;
 
   private constructor(url: string) {
+    this.#space = new KeySpace(parseRedisDsn(url).prefix);
     this.#connection = new ServerConnection({ url });
     this.#runner = new ConnectionRunner(this.#connection);
   }
@@ -35,12 +38,16 @@ export class RedisInspector implements Inspector {
   }
 
   async queues(): Promise<string[]> {
-    const names = await this.#call("list queues", "SMEMBERS", QUEUES_KEY);
+    const names = await this.#call(
+      "list queues",
+      "SMEMBERS",
+      this.#space.queues,
+    );
     return (names as string[]).sort();
   }
 
   async *failed(queue: string): AsyncGenerator<FailedRecord> {
-    const { failed } = new QueueKeys(queue);
+    const { failed } = this.#space.of(queue);
     let atMs = -Infinity;
     // Entries of the same millisecond that were answered, in any order: what
     // is removed between two pages must not shift the next one.
@@ -73,7 +80,7 @@ export class RedisInspector implements Inspector {
     message: string,
     id?: string,
   ): Promise<boolean> {
-    const keys = new QueueKeys(queue);
+    const keys = this.#space.of(queue);
     const outcome = id === undefined ? undefined : splitId(id);
     const reply = await this.#runner.run(
       "replay",
@@ -86,7 +93,7 @@ export class RedisInspector implements Inspector {
   }
 
   async remove({ queue, key }: FailedRecord): Promise<boolean> {
-    const { failed } = new QueueKeys(queue);
+    const { failed } = this.#space.of(queue);
     const attempted = `remove from the failed set of ${queue}`;
     return await this.#call(attempted, "ZREM", failed, key) === 1;
   }

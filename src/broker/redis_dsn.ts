@@ -1,0 +1,141 @@
+/**
+ * The parts of a DSN of Redis.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { ArgumentError } from "../errors.ts";
+import { hidePassword } from "../hide_password.ts";
+
+/** What the names of all keys begin with, if nothing else is said. */
+export const DEFAULT_PREFIX = "mqk";
+
+const DEFAULT_PORT = 6379;
+/** No braces: they would say which part of a key decides on its node. */
+const PREFIX = /^[A-Za-z0-9_.:-]{1,50}$/;
+const FILES = ["ca", "cert", "key"] as const;
+const PARAMETERS = [
+  "db",
+  "prefix",
+  "replicas",
+  "user",
+  "password",
+  "servername",
+  ...FILES,
+];
+
+/** Where a server is, and how to get in. */
+export interface RedisAddress {
+  /** For messages: host and port, or the path of a socket. */
+  readonly server: string;
+  readonly socket: { readonly host: string; readonly port: number } | {
+    readonly path: string;
+  };
+  readonly user?: string;
+  readonly password?: string;
+  readonly database: number;
+  /** None: not encrypted. */
+  readonly tls?: TlsFiles;
+  /** What the names of all keys begin with. */
+  readonly prefix: string;
+  /** A job is stored when so many replicas have it. */
+  readonly replicas: number;
+}
+
+/** Paths of PEM files, and the name that the certificate must have. */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+}
+
+/**
+ * Reads `redis://[[user]:password@]host[:port][/database]`, `rediss://...` or
+ * `unix:/path`, each with `?name=value` behind it. Percent-encoding counts.
+ *
+ * @throws {ArgumentError} Saying what is wrong; without the password.
+ */
+export function parseRedisDsn(text: string): RedisAddress {
+  const bad = (reason: string) =>
+    new ArgumentError(`Cannot use DSN "${hidePassword(text)}": ${reason}`);
+  const url = URL.parse(text);
+  const host = url?.hostname.replace(/^\[(.*)\]$/, "$1") ?? "";
+  const unix = url?.protocol === "unix:";
+  const somewhere = unix ? url?.pathname.startsWith("/") : host !== "";
+  if (url === null || !somewhere || !/^(rediss?|unix):$/.test(url.protocol)) {
+    throw bad(
+      "required is redis://[[user]:password@]host[:port][/database], " +
+        "rediss://..., unix:/path or sqlite:PATH",
+    );
+  }
+  const parameter = (name: string) => url.searchParams.get(name) ?? undefined;
+  for (const name of url.searchParams.keys()) {
+    if (PARAMETERS.includes(name)) continue;
+    throw bad(`it knows no "${name}"; possible are ${PARAMETERS.join(", ")}`);
+  }
+  const decode = (part: string) => {
+    try {
+      return part === "" ? undefined : decodeURIComponent(part);
+    } catch {
+      throw bad("user and password must be percent-encoded");
+    }
+  };
+  const inPath = unix ? "" : url.pathname.slice(1);
+  const database = parameter("db") ?? (inPath === "" ? "0" : inPath);
+  if (!/^[0-9]{1,4}$/.test(database)) {
+    throw bad(`the database must be a number, got "${database}"`);
+  }
+  const prefix = parameter("prefix") ?? DEFAULT_PREFIX;
+  if (!PREFIX.test(prefix)) {
+    throw bad(`the prefix must match [A-Za-z0-9_.:-]{1,50}, got "${prefix}"`);
+  }
+  const replicas = parameter("replicas") ?? "0";
+  if (!/^[0-9]$/.test(replicas)) {
+    throw bad(`"replicas" must be a number from 0 to 9, got "${replicas}"`);
+  }
+  const encrypted = url.protocol === "rediss:";
+  for (const name of [...FILES, "servername"]) {
+    if (encrypted || parameter(name) === undefined) continue;
+    throw bad(`"${name}" is for rediss://, which encrypts`);
+  }
+  if ((parameter("cert") === undefined) !== (parameter("key") === undefined)) {
+    throw bad('"cert" and "key" belong together');
+  }
+  const port = url.port === "" ? DEFAULT_PORT : Number(url.port);
+  const path = decodeURIComponent(url.pathname);
+  return {
+    server: unix ? path : url.port === "" ? `${url.host}:${port}` : url.host,
+    socket: unix ? { path } : { host, port },
+    user: parameter("user") ?? decode(url.username),
+    password: parameter("password") ?? decode(url.password),
+    database: Number(database),
+    tls: encrypted
+      ? {
+        ca: parameter("ca"),
+        cert: parameter("cert"),
+        key: parameter("key"),
+        serverName: parameter("servername"),
+      }
+      : undefined,
+    prefix,
+    replicas: Number(replicas),
+  };
+}
+
+/** The DSN with other parameters, and with its files as absolute paths. */
+export function withParameters(
+  text: string,
+  parameters: Readonly<Record<string, string | number | undefined>>,
+  directory: string,
+): string {
+  const url = new URL(text);
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  }
+  for (const name of FILES) {
+    const file = url.searchParams.get(name);
+    if (file !== null) url.searchParams.set(name, resolve(directory, file));
+  }
+  return url.href;
+}
