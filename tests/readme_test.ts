@@ -8,7 +8,7 @@ import { TempDir } from "./harness/temp_dir.ts";
 import { type Block, blocks, codeSpans, setting } from "./readme/blocks.ts";
 import { ReaderProject, ROOT } from "./readme/project.ts";
 
-const COMMANDS = ["run", "invoke", "monitor", "failed list"];
+const COMMANDS = ["run", "invoke", "monitor", "failed list", "doctor"];
 /** Not in the help: the historical spelling, and -v more than once. */
 const HIDDEN = /^(--quite|-v+)$/;
 const README = Deno.readTextFileSync(join(ROOT, "README.md"));

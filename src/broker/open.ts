@@ -1,4 +1,5 @@
 import type { Broker } from "./broker.ts";
+import type { Finding } from "./diagnosis.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
 import type { Inspector } from "./inspector.ts";
 
@@ -40,4 +41,15 @@ export async function openInspector(dsn: string | Dsn): Promise<Inspector> {
   }
   const { RedisInspector } = await import("./redis/redis_inspector.ts");
   return await RedisInspector.open(parsed);
+}
+
+/** Looks whether the store that a DSN names is fit for jobs. */
+export async function* diagnose(dsn: Dsn): AsyncGenerator<Finding> {
+  if (dsn.kind === "sqlite") {
+    const { diagnoseSqlite } = await import("./sqlite/diagnose.ts");
+    yield* diagnoseSqlite(dsn);
+  } else {
+    const { diagnoseRedis } = await import("./redis/diagnose.ts");
+    yield* diagnoseRedis(dsn);
+  }
 }

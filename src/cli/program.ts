@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "npm:commander@15.1.0";
 import denoJson from "../../deno.json" with { type: "json" };
 import { ArgumentError } from "../errors.ts";
+import { doctorCommand } from "./doctor.ts";
 import { failedCommand } from "./failed.ts";
 import { invokeCommand } from "./invoke.ts";
 import { monitorCommand } from "./monitor.ts";
@@ -14,6 +15,7 @@ Examples:
   mqk invoke mqk:calculator#sum 1 2 --wait  send a job and print its result
   mqk monitor                               how many jobs are left
   mqk failed list                           jobs that used up their attempts
+  mqk doctor                                is the store fit for jobs?
 
 Exit codes: 0 done; 1 it could not be done, or a job failed; 2 wrong usage.`;
 
@@ -50,6 +52,7 @@ function program(setExitCode: SetExitCode): Command {
     invokeCommand(setExitCode),
     monitorCommand(setExitCode),
     failedCommand(setExitCode),
+    doctorCommand(setExitCode),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of withSubcommands(program)) {

@@ -1,0 +1,96 @@
+import { existsSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { type Finding, rehearsalQueue, rehearse } from "../diagnosis.ts";
+import type { Dsn } from "../dsn.ts";
+import { openDatabase, schemaVersion } from "./schema.ts";
+import { SqliteBroker } from "./sqlite_broker.ts";
+
+const LITTLE_BYTES = 100e6;
+/** Magic numbers of file systems whose locks can't be relied on. */
+const NETWORK: Readonly<Record<number, string>> = {
+  0x6969: "NFS",
+  0x517b: "SMB",
+  0xfe534d42: "SMB",
+  0xff534d42: "CIFS",
+};
+
+/** Looks at a file, which is not made. */
+export async function* diagnoseSqlite(
+  dsn: Extract<Dsn, { kind: "sqlite" }>,
+): AsyncGenerator<Finding> {
+  const { path } = dsn;
+  if (!existsSync(path)) {
+    yield {
+      ...{ check: "file", state: "ok" },
+      found: `${path} is not there yet; the first job makes it`,
+    };
+    return;
+  }
+  yield { check: "file", state: "ok", found: path };
+  yield disk(path);
+  try {
+    using db = await openDatabase(path);
+    yield {
+      ...{ check: "schema", state: "ok" },
+      found: `version ${schemaVersion(db)}`,
+    };
+    const found = String(db.value("PRAGMA quick_check(1)"));
+    yield found === "ok" ? { check: "integrity", state: "ok", found } : {
+      ...{ check: "integrity", state: "problem", found },
+      advice: "the file is damaged: take a copy of before",
+    };
+  } catch (error) {
+    const found = (error as Error).message;
+    yield { check: "schema", state: "problem", found };
+    return;
+  }
+  yield await rehearsal(dsn);
+}
+
+function disk(path: string): Finding {
+  const { bavail, bsize, type } = statfsSync(dirname(path));
+  const network = NETWORK[type];
+  if (network !== undefined) {
+    return {
+      ...{ check: "disk", state: "problem", found: `it is on ${network}` },
+      advice: "locks are not reliable there: use a local disk",
+    };
+  }
+  const free = bavail * bsize;
+  const found = `${(free / 1e6).toFixed(0)} MB free`;
+  return free >= LITTLE_BYTES ? { check: "disk", state: "ok", found } : {
+    ...{ check: "disk", state: "warning", found },
+    advice: "on a full disk no job can be sent, run or settled",
+  };
+}
+
+async function rehearsal(
+  dsn: Extract<Dsn, { kind: "sqlite" }>,
+): Promise<Finding> {
+  const check = "rehearsal";
+  const queue = rehearsalQueue();
+  const startedMs = performance.now();
+  try {
+    await using broker = await SqliteBroker.open(dsn);
+    await rehearse(broker, queue);
+  } catch (error) {
+    return { check, state: "problem", found: (error as Error).message };
+  } finally {
+    await forget(dsn.path, queue).catch(() => {});
+  }
+  const tookMs = Math.round(performance.now() - startedMs);
+  return {
+    ...{ check, state: "ok" },
+    found: `a job was sent, settled and read in ${tookMs} ms`,
+  };
+}
+
+/** One statement each, so that nobody waits. */
+async function forget(path: string, queue: string): Promise<void> {
+  using db = await openDatabase(path);
+  const id = db.value("SELECT id FROM queue WHERE name = ?", queue) as number;
+  for (const table of ["waiting", "worker", "bucket", "result", "batch"]) {
+    db.run(`DELETE FROM ${table} WHERE queue = ?`, id);
+  }
+  db.run("DELETE FROM queue WHERE id = ?", id);
+}
