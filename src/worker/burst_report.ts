@@ -2,6 +2,8 @@ import type { Broker } from "../broker/broker.ts";
 import type { Report } from "../master/orders.ts";
 
 const LOOK_EVERY_MS = 100;
+/** The first two looks: they are enough if nothing is left. */
+const FIRST_LOOKS_MS = [0, 20];
 
 /**
  * In burst mode: tells the master again and again, while this worker is idle,
@@ -11,8 +13,7 @@ export class BurstReport {
   readonly #broker: Broker;
   readonly #queues: readonly string[];
   readonly #report: (report: Report) => void;
-  #timer: ReturnType<typeof setInterval> | undefined;
-  #looking = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Over the queues of one worker. */
   constructor(
@@ -27,10 +28,7 @@ export class BurstReport {
 
   /** The worker is idle; `stillIdle` is asked again after each look. */
   idle(stillIdle: () => boolean): void {
-    this.#timer ??= setInterval(
-      () => void this.#look(stillIdle),
-      LOOK_EVERY_MS,
-    );
+    if (this.#timer === undefined) this.#lookIn(stillIdle, FIRST_LOOKS_MS);
   }
 
   /** The worker has jobs. */
@@ -42,26 +40,36 @@ export class BurstReport {
 
   /** No more reports. */
   end(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  async #look(stillIdle: () => boolean): Promise<void> {
-    if (this.#looking || !stillIdle()) return;
-    this.#looking = true;
+  #lookIn(
+    stillIdle: () => boolean,
+    [nextMs = LOOK_EVERY_MS, ...restMs]: readonly number[],
+  ): void {
+    const timer = this.#timer = setTimeout(async () => {
+      const waiting = stillIdle() ? await this.#count() : undefined;
+      // Ended meanwhile, or begun anew: what was counted is old.
+      if (this.#timer !== timer) return;
+      if (waiting !== undefined && stillIdle()) {
+        this.#report({ report: "idle", waiting });
+      }
+      this.#lookIn(stillIdle, restMs);
+    }, nextMs);
+  }
+
+  /** Nothing: the broker can't be reached for the moment, so burst goes on. */
+  async #count(): Promise<number | undefined> {
     try {
       let waiting = 0;
       for (const counts of await this.#broker.counts(this.#queues)) {
         waiting += counts.ready + counts.suspect + counts.crashed +
           counts.retry + counts.heldByLate;
       }
-      if (this.#timer !== undefined && stillIdle()) {
-        this.#report({ report: "idle", waiting });
-      }
+      return waiting;
     } catch {
-      // Unreachable for the moment: no reading, so burst goes on.
-    } finally {
-      this.#looking = false;
+      return undefined;
     }
   }
 }
