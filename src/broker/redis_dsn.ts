@@ -11,6 +11,10 @@ import { hidePassword } from "../hide_password.ts";
 export const DEFAULT_PREFIX = "mqk";
 
 const DEFAULT_PORT = 6379;
+const DEFAULT_SENTINEL_PORT = 26_379;
+/** Several hosts are no URL. */
+const SENTINELS =
+  /^(rediss?)\+sentinel:\/\/([^@/?]*@)?([^@/?]+)\/([^/?]+)(\?.*)?$/;
 /** No braces: they would say which part of a key decides on its node. */
 const PREFIX = /^[A-Za-z0-9_.:-]{1,50}$/;
 const FILES = ["ca", "cert", "key"] as const;
@@ -28,9 +32,7 @@ const PARAMETERS = [
 export interface RedisAddress {
   /** For messages: host and port, or the path of a socket. */
   readonly server: string;
-  readonly socket: { readonly host: string; readonly port: number } | {
-    readonly path: string;
-  };
+  readonly place: HostPort | SocketPath | Sentinels;
   readonly user?: string;
   readonly password?: string;
   readonly database: number;
@@ -40,6 +42,21 @@ export interface RedisAddress {
   readonly prefix: string;
   /** A job is stored when so many replicas have it. */
   readonly replicas: number;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface SocketPath {
+  readonly path: string;
+}
+
+/** Where to ask which server is the master of this name. */
+export interface Sentinels {
+  readonly sentinels: readonly HostPort[];
+  readonly masterName: string;
 }
 
 /** Paths of PEM files, and the name that the certificate must have. */
@@ -52,21 +69,30 @@ export interface TlsFiles {
 
 /**
  * Reads `redis://[[user]:password@]host[:port][/database]`, `rediss://...` or
- * `unix:/path`, each with `?name=value` behind it. Percent-encoding counts.
+ * `unix:/path`, each with `?name=value` behind it, or
+ * `redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master-name`.
+ * Percent-encoding counts.
  *
  * @throws {ArgumentError} Saying what is wrong; without the password.
  */
 export function parseRedisDsn(text: string): RedisAddress {
   const bad = (reason: string) =>
     new ArgumentError(`Cannot use DSN "${hidePassword(text)}": ${reason}`);
-  const url = URL.parse(text);
+  const [, scheme, user = "", hosts, masterName, query = ""] =
+    SENTINELS.exec(text) ?? [];
+  const url = URL.parse(
+    scheme === undefined
+      ? text
+      : `${scheme}://${user}${hosts.split(",")[0]}/${query}`,
+  );
   const host = url?.hostname.replace(/^\[(.*)\]$/, "$1") ?? "";
   const unix = url?.protocol === "unix:";
   const somewhere = unix ? url?.pathname.startsWith("/") : host !== "";
   if (url === null || !somewhere || !/^(rediss?|unix):$/.test(url.protocol)) {
     throw bad(
       "required is redis://[[user]:password@]host[:port][/database], " +
-        "rediss://..., unix:/path or sqlite:PATH",
+        "rediss://..., redis+sentinel://host[,host...]/master-name, " +
+        "unix:/path or sqlite:PATH",
     );
   }
   const parameter = (name: string) => url.searchParams.get(name) ?? undefined;
@@ -104,9 +130,16 @@ export function parseRedisDsn(text: string): RedisAddress {
   }
   const port = url.port === "" ? DEFAULT_PORT : Number(url.port);
   const path = decodeURIComponent(url.pathname);
+  const alone = url.port === "" ? `${url.host}:${port}` : url.host;
   return {
-    server: unix ? path : url.port === "" ? `${url.host}:${port}` : url.host,
-    socket: unix ? { path } : { host, port },
+    ...scheme !== undefined
+      ? {
+        server: `master ${masterName} of ${hosts}`,
+        place: { masterName, sentinels: hosts.split(",").map(sentinel) },
+      }
+      : unix
+      ? { server: path, place: { path } }
+      : { server: alone, place: { host, port } },
     user: parameter("user") ?? decode(url.username),
     password: parameter("password") ?? decode(url.password),
     database: Number(database),
@@ -123,19 +156,26 @@ export function parseRedisDsn(text: string): RedisAddress {
   };
 }
 
+function sentinel(text: string): HostPort {
+  const [, host, port] = /^\[?(.*?)\]?(?::([0-9]+))?$/.exec(text)!;
+  return { host, port: Number(port ?? DEFAULT_SENTINEL_PORT) };
+}
+
 /** The DSN with other parameters, and with its files as absolute paths. */
 export function withParameters(
   text: string,
   parameters: Readonly<Record<string, string | number | undefined>>,
   directory: string,
 ): string {
-  const url = new URL(text);
+  const mark = text.indexOf("?");
+  const base = mark === -1 ? text : text.slice(0, mark);
+  const query = new URLSearchParams(mark === -1 ? "" : text.slice(mark));
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) url.searchParams.set(name, String(value));
+    if (value !== undefined) query.set(name, String(value));
   }
   for (const name of FILES) {
-    const file = url.searchParams.get(name);
-    if (file !== null) url.searchParams.set(name, resolve(directory, file));
+    const file = query.get(name);
+    if (file !== null) query.set(name, resolve(directory, file));
   }
-  return url.href;
+  return query.size === 0 ? base : `${base}?${query}`;
 }

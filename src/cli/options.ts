@@ -31,7 +31,8 @@ export function addStoreOptions<C extends Command>(command: C): C {
     .addOption(
       new Option(
         "-s, --redis-dsn <dsn>",
-        "where the queues are: redis://, rediss://, unix:/PATH or sqlite:PATH\n" +
+        "where the queues are: redis://, rediss://, redis+sentinel://,\n" +
+          "unix:/PATH or sqlite:PATH\n" +
           "(default: MQK_DSN, else .mqk/queue.sqlite in the root)",
       ).argParser((text) => parseDsn(text)),
     )

@@ -129,8 +129,8 @@ export interface ConnectOptions {
  * A client of one broker. Its connections are opened by the first call, and
  * keep the program alive only while a call is pending.
  *
- * @param dsn `redis://...`, `rediss://...`, `unix:/path` or `sqlite:PATH`.
- * Default: inside a job the broker of its worker, else `MQK_DSN`, else the
+ * @param dsn `redis://...`, `rediss://...`, `redis+sentinel://...`, `unix:/path`
+ * or `sqlite:PATH`. Default: inside a job the broker of its worker, else `MQK_DSN`, else the
  * embedded file `.mqk/queue.sqlite` in the folder of the nearest `deno.json`.
  * @throws {ArgumentError} If the DSN can't be read, or an option does not fit.
  *

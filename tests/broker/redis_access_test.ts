@@ -100,7 +100,7 @@ Deno.test("a certificate that can't be trusted is one clear line", async () => {
     );
     await refused(
       `${dsn}?ca=${dir.path}/missing.pem`,
-      /Cannot use the DSN of Redis at .*missing\.pem/,
+      /Cannot reach Redis at .*missing\.pem/,
     );
   }
   const { server, dsn } = await encrypted(own, expired, "no");

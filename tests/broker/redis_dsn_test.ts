@@ -7,7 +7,7 @@ import { ArgumentError } from "../../src/errors.ts";
 Deno.test("a DSN of Redis says where the server is, and how to get in", () => {
   assert.deepEqual(parseRedisDsn("redis://localhost"), {
     server: "localhost:6379",
-    socket: { host: "localhost", port: 6379 },
+    place: { host: "localhost", port: 6379 },
     user: undefined,
     password: undefined,
     database: 0,
@@ -15,10 +15,10 @@ Deno.test("a DSN of Redis says where the server is, and how to get in", () => {
     prefix: "mqk",
     replicas: 0,
   });
-  const { server, socket, user, password, database } = parseRedisDsn(
+  const { server, place, user, password, database } = parseRedisDsn(
     "redis://app%40shop:p%2Fa%3Ass@[::1]:7000/12",
   );
-  assert.deepEqual([server, socket], [
+  assert.deepEqual([server, place], [
     "[::1]:7000",
     { host: "::1", port: 7000 },
   ]);
@@ -30,10 +30,29 @@ Deno.test("a DSN may name a socket, a database and a prefix", () => {
     "unix:/run/my%20redis.sock?db=1&prefix=shop:eu&user=app&password=secret",
   );
   assert.equal(address.server, "/run/my redis.sock");
-  assert.deepEqual(address.socket, { path: "/run/my redis.sock" });
+  assert.deepEqual(address.place, { path: "/run/my redis.sock" });
   const { database, prefix, user, password } = address;
   assert.deepEqual([database, prefix, user, password], [
     ...[1, "shop:eu", "app", "secret"],
+  ]);
+});
+
+Deno.test("a DSN may name sentinels and a master", () => {
+  const dsn = parseDsn(
+    "rediss+sentinel://app:p%40ss@one,two.test:7000,[::1]:7001/shop?db=2&ca=/ca",
+  );
+  const address = parseRedisDsn(printDsn(dsn));
+  assert.deepEqual(address.place, {
+    masterName: "shop",
+    sentinels: [
+      { host: "one", port: 26379 },
+      { host: "two.test", port: 7000 },
+      { host: "::1", port: 7001 },
+    ],
+  });
+  const { user, password, database, tls } = address;
+  assert.deepEqual([user, password, database, tls?.ca], [
+    ...["app", "p@ss", 2, "/ca"],
   ]);
 });
 

@@ -5,20 +5,14 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import { createClient, ErrorReply } from "npm:@redis/client@6.3.1";
+import { ErrorReply } from "npm:@redis/client@6.3.1";
 import { deadline } from "../../time/deadline.ts";
 import { BrokerUnavailableError } from "../broker.ts";
 import { hidePassword } from "../../hide_password.ts";
-import {
-  parseRedisDsn,
-  type RedisAddress,
-  type TlsFiles,
-} from "../redis_dsn.ts";
+import { parseRedisDsn } from "../redis_dsn.ts";
+import { type Client, close, newClient } from "./client.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
-
-type Client = ReturnType<typeof newClient>;
+import { findMaster, isMaster } from "./sentinel.ts";
 
 /** What the rest of the broker needs of a Redis client. */
 export interface Connection extends AsyncDisposable {
@@ -151,39 +145,45 @@ export class ServerConnection implements Connection {
     if (this.#closed) throw new NotSentError("Cannot use a closed connection");
     const { url, onInvalidate, preamble } = this.#options;
     const address = parseRedisDsn(url);
-    const { server } = address;
-    let client: Client;
+    const { server, place } = address;
+    const connectMs = this.#options.connectMs ?? 4000;
+    let client: Client | undefined;
     try {
-      client = newClient(address, onInvalidate !== undefined);
-    } catch (error) {
-      throw new NotSentError(
-        `Cannot use the DSN of Redis at ${server}: ${(error as Error).message}`,
-        { cause: error },
-      );
-    }
-    try {
+      const target = "sentinels" in place
+        ? await deadline(
+          findMaster(address, place),
+          connectMs,
+          `asking for the ${server}`,
+        )
+        : place;
+      const opened = client = newClient(address, target, {
+        tracking: onInvalidate !== undefined,
+      });
       let lastError: unknown;
-      client.on("error", (error) => {
+      opened.on("error", (error) => {
         lastError = error;
-        if (this.#client === client) this.#lost(client);
+        if (this.#client === opened) this.#lost(opened);
       });
       if (onInvalidate !== undefined) {
-        client.on("invalidate", (key) => {
+        opened.on("invalidate", (key) => {
           onInvalidate(key === null ? null : String(key));
         });
       }
       await deadline(
-        client.connect().catch((error) => {
+        opened.connect().catch((error) => {
           throw error ?? lastError;
         }),
-        this.#options.connectMs ?? 4000,
+        connectMs,
         `connecting to ${server}`,
       );
+      if (target !== place && !await isMaster(opened)) {
+        throw new Error("the server that Sentinel names is no master now");
+      }
       for (const command of preamble?.() ?? []) {
-        client.sendCommand(command as string[]).catch(() => {});
+        opened.sendCommand(command as string[]).catch(() => {});
       }
     } catch (error) {
-      close(client);
+      if (client !== undefined) close(client);
       const reason = error instanceof Error ? error.message : String(error);
       throw new NotSentError(
         `Cannot reach Redis at ${server}: ${hidePassword(reason)}`,
@@ -251,57 +251,5 @@ export class ServerConnection implements Connection {
       })`,
       { cause: error },
     );
-  }
-}
-
-// The return type is what createClient gives for these options.
-// deno-lint-ignore explicit-function-return-type
-function newClient(
-  { socket, tls, user, password, database }: RedisAddress,
-  tracking: boolean,
-) {
-  return createClient({
-    username: user,
-    password,
-    database,
-    RESP: 3,
-    // We reconnect ourselves: nothing waits unseen, nothing is sent twice.
-    disableOfflineQueue: true,
-    socket: {
-      ...socket,
-      ...(tls === undefined ? {} : tlsOptions(tls, socket)),
-      reconnectStrategy: false,
-    },
-    commandOptions: { timeout: undefined },
-    disableClientInfo: true,
-    maintNotifications: "disabled",
-    emitInvalidate: tracking,
-  });
-}
-
-/** Files are read for each connection: a certificate may be renewed. */
-function tlsOptions(
-  { ca, cert, key, serverName }: TlsFiles,
-  socket: RedisAddress["socket"],
-): { tls: true } & Record<string, unknown> {
-  const read = (path?: string) =>
-    path === undefined ? undefined : readFileSync(path, "utf8");
-  const host = "host" in socket && isIP(socket.host) === 0
-    ? socket.host
-    : undefined;
-  return {
-    tls: true,
-    ca: read(ca),
-    cert: read(cert),
-    key: read(key),
-    servername: serverName ?? host,
-  };
-}
-
-function close(client: Client): void {
-  try {
-    client.destroy();
-  } catch {
-    // It was closed already.
   }
 }
