@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
+import { connect } from "node:tls";
 import { createClient } from "npm:@redis/client@6.3.1";
 import type {
   HostPort,
@@ -14,6 +15,8 @@ import type {
 } from "../redis_dsn.ts";
 
 export type Client = ReturnType<typeof newClient>;
+
+const CHECK_WITHIN_MS = 4000;
 
 /** Ways to use a client. */
 export interface ClientOptions {
@@ -46,6 +49,33 @@ export function newClient(
     maintNotifications: "disabled",
     emitInvalidate: tracking,
   });
+}
+
+/**
+ * Makes sure that an encrypted connection would be accepted. With TLS 1.3 a
+ * server refuses a certificate after the handshake; the library then has no
+ * listener for an instant, and the error would end the program.
+ *
+ * @throws {Error} Saying why it is refused.
+ */
+export async function checkTls(
+  { tls }: RedisAddress,
+  place: HostPort | SocketPath,
+): Promise<void> {
+  if (tls === undefined) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect({ ...place, ...tlsOptions(tls, place) });
+  socket.on("error", reject);
+  socket.on("close", () => reject(new Error("the connection was closed")));
+  socket.setTimeout(CHECK_WITHIN_MS, () => reject(new Error("no answer")));
+  // Any answer will do, also that a password is missing.
+  socket.once("data", () => resolve());
+  socket.once("secureConnect", () => socket.write("PING\r\n"));
+  try {
+    await promise;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Files are read for each connection: a certificate may be renewed. */

@@ -10,7 +10,7 @@ import { deadline } from "../../time/deadline.ts";
 import { BrokerUnavailableError } from "../broker.ts";
 import { hidePassword } from "../../hide_password.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
-import { type Client, close, newClient } from "./client.ts";
+import { checkTls, type Client, close, newClient } from "./client.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
 import { findMaster, isMaster } from "./sentinel.ts";
 
@@ -169,13 +169,12 @@ export class ServerConnection implements Connection {
           onInvalidate(key === null ? null : String(key));
         });
       }
-      await deadline(
-        opened.connect().catch((error) => {
+      const connecting = checkTls(address, target)
+        .then(() => opened.connect())
+        .catch((error) => {
           throw error ?? lastError;
-        }),
-        connectMs,
-        `connecting to ${server}`,
-      );
+        });
+      await deadline(connecting, connectMs, `connecting to ${server}`);
       if (target !== place && !await isMaster(opened)) {
         throw new Error("the server that Sentinel names is no master now");
       }

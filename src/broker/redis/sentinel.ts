@@ -6,7 +6,7 @@
  */
 import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Sentinels } from "../redis_dsn.ts";
-import { type Client, close, newClient } from "./client.ts";
+import { checkTls, type Client, close, newClient } from "./client.ts";
 
 /** One that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -46,6 +46,7 @@ async function ask(
   const client = newClient(address, sentinel, { sentinel: true });
   client.on("error", () => {});
   try {
+    await checkTls(address, sentinel);
     await client.connect();
     const answer = await client.sendCommand([
       ...["SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName],
