@@ -129,7 +129,11 @@ for (const key of ["ready", "retry"]) {
       "--queue",
       "other",
     );
-    await eventually(() => assert.equal(mqk.workerPids.length, 2), 20_000);
+    // Both have started: that costs more than what is looked for.
+    await eventually(async () => {
+      const ready = await site.redis!.call("KEYS", "mqk:worker:*") as string[];
+      assert.equal(ready.length, 2);
+    }, 20_000);
     const sum = (delay?: number) =>
       site.client.invoke({ job: "./jobs.ts#sum", queue: "other", delay }, 1, 2);
     const throws = { job: "./jobs.ts#throws", backoff: { fixed: 1 } };
