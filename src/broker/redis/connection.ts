@@ -169,15 +169,16 @@ export class ServerConnection implements Connection {
           onInvalidate(key === null ? null : String(key));
         });
       }
-      const connecting = checkTls(address, target)
-        .then(() => opened.connect())
-        .catch((error) => {
+      const reach = async () => {
+        await checkTls(address, target);
+        await opened.connect().catch((error) => {
           throw error ?? lastError;
         });
-      await deadline(connecting, connectMs, `connecting to ${server}`);
-      if (target !== place && !await isMaster(opened)) {
-        throw new Error("the server that Sentinel names is no master now");
-      }
+        if (target !== place && !await isMaster(opened)) {
+          throw new Error("the server that Sentinel names is no master now");
+        }
+      };
+      await deadline(reach(), connectMs, `connecting to ${server}`);
       for (const command of preamble?.() ?? []) {
         opened.sendCommand(command as string[]).catch(() => {});
       }
