@@ -4,6 +4,9 @@
  * @module
  */
 import type { Broker } from "./broker.ts";
+import { deadline } from "../time/deadline.ts";
+
+const TOLD_WITHIN_MS = 5000;
 
 /** What was found at one place. */
 export interface Finding {
@@ -21,13 +24,38 @@ export interface Finding {
   readonly advice?: string;
 }
 
-/** A queue that nobody uses: lower-case letters and digits. */
-export function rehearsalQueue(): string {
-  return `doctor-${crypto.randomUUID().slice(0, 8)}`;
+/**
+ * Sends a job, reserves, settles and reads it, as clients and workers do, on a
+ * queue that nobody uses.
+ *
+ * @param forget Takes away what that queue left.
+ */
+export async function rehearse(
+  open: () => Promise<Broker>,
+  forget: (queue: string) => Promise<void>,
+): Promise<Omit<Finding, "check">> {
+  const queue = `doctor-${crypto.randomUUID().slice(0, 8)}`;
+  const startedMs = performance.now();
+  try {
+    await using broker = await open();
+    await runOneJob(broker, queue);
+  } catch (error) {
+    return {
+      ...{ state: "problem", found: (error as Error).message },
+      advice: "a job could not be sent, settled and read: see " +
+        "docs/operations.md for what a store needs",
+    };
+  } finally {
+    await forget(queue).catch(() => {});
+  }
+  const tookMs = Math.round(performance.now() - startedMs);
+  return {
+    state: "ok",
+    found: `a job was sent, settled and read in ${tookMs} ms`,
+  };
 }
 
-/** Sends a job, reserves, settles and reads it, as clients and workers do. */
-export async function rehearse(broker: Broker, queue: string): Promise<void> {
+async function runOneJob(broker: Broker, queue: string): Promise<void> {
   const worker = "doctor";
   const id = "doctor.0";
   let told = () => {};
@@ -50,14 +78,5 @@ export async function rehearse(broker: Broker, queue: string): Promise<void> {
   if (result !== "1") {
     throw new Error("the result that was stored is not there");
   }
-  await Promise.race([
-    heard,
-    new Promise((_, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error("nobody was told of the result within 5 s")),
-        5000,
-      );
-      void heard.then(() => clearTimeout(timer));
-    }),
-  ]);
+  await deadline(heard, TOLD_WITHIN_MS, "hearing of the result");
 }

@@ -18,8 +18,8 @@ export interface RedisParameters {
 }
 
 /**
- * Reads a DSN: `redis://`, `rediss://`, `unix:/path` (see `redis_dsn.ts`) or
- * `sqlite:PATH`; paths are relative to `directory`.
+ * Reads a DSN: one of Redis (see `redis_dsn.ts`) or `sqlite:PATH`; paths are
+ * relative to `directory`.
  *
  * @throws {ArgumentError} If it is none of them. Never shows a password.
  */

@@ -31,7 +31,7 @@ export interface Connection extends AsyncDisposable {
 
 /** How a connection is kept. */
 export interface ConnectionOptions {
-  /** `redis://...`, `rediss://...` or `unix:/path` */
+  /** `redis://...` or another of `redis_dsn.ts`. */
   readonly url: string;
   /** How long the oldest call may wait for any answer. Default 5 s. */
   readonly deadlineMs?: number;
@@ -148,6 +148,7 @@ export class ServerConnection implements Connection {
     const { server, place } = address;
     const connectMs = this.#options.connectMs ?? 4000;
     let client: Client | undefined;
+    let abandoned = false;
     try {
       const target = "sentinels" in place
         ? await deadline(
@@ -171,6 +172,8 @@ export class ServerConnection implements Connection {
       }
       const reach = async () => {
         await checkTls(address, target);
+        // Nobody would close it any more.
+        if (abandoned) return;
         await opened.connect().catch((error) => {
           throw error ?? lastError;
         });
@@ -183,6 +186,7 @@ export class ServerConnection implements Connection {
         opened.sendCommand(command as string[]).catch(() => {});
       }
     } catch (error) {
+      abandoned = true;
       if (client !== undefined) close(client);
       const reason = error instanceof Error ? error.message : String(error);
       throw new NotSentError(

@@ -1,11 +1,12 @@
 import { SCHEMA_VERSION } from "../broker.ts";
-import { type Finding, rehearsalQueue, rehearse } from "../diagnosis.ts";
+import { type Finding, rehearse } from "../diagnosis.ts";
 import type { Dsn } from "../dsn.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
 import { type Connection, ServerConnection } from "./connection.ts";
 import { ReplyError } from "./errors.ts";
 import { expectedType, KeySpace, type QueueKeys } from "./keys.ts";
 import { RedisBroker } from "./redis_broker.ts";
+import { readSetting } from "./warnings.ts";
 
 const PINGS = 20;
 const SLOW_PING_MS = 20;
@@ -38,7 +39,14 @@ export async function* diagnoseRedis(
     ["memory", memory],
     ["clock", clock],
     ["cluster", cluster],
-    ["rehearsal", () => rehearsal(connection, url, space)],
+    [
+      "rehearsal",
+      () =>
+        rehearse(
+          () => RedisBroker.open({ kind: "redis", url }),
+          (queue) => forget(connection, space, space.of(queue)),
+        ),
+    ],
     ["schema", () => schema(connection, space)],
     ["keys", () => keys(connection, space, prefix)],
   ] as const;
@@ -116,14 +124,16 @@ async function role(connection: Connection): Promise<Found> {
   };
 }
 
-async function setting(connection: Connection, name: string): Promise<string> {
-  const reply = await connection.call(undefined, ["CONFIG", "GET", name]);
-  return (reply as Record<string, string>)[name] ?? "";
-}
+const NOT_ALLOWED: Found = {
+  state: "unknown",
+  found: "reading the settings is not allowed",
+};
 
 async function appendOnly(connection: Connection): Promise<Found> {
-  if (await setting(connection, "appendonly") === "yes") {
-    const fsync = await setting(connection, "appendfsync");
+  const found = await readSetting(connection, "appendonly");
+  if (found === undefined) return NOT_ALLOWED;
+  if (found === "yes") {
+    const fsync = await readSetting(connection, "appendfsync");
     return { state: "ok", found: `on, appendfsync ${fsync}` };
   }
   return {
@@ -133,7 +143,8 @@ async function appendOnly(connection: Connection): Promise<Found> {
 }
 
 async function eviction(connection: Connection): Promise<Found> {
-  const found = await setting(connection, "maxmemory-policy");
+  const found = await readSetting(connection, "maxmemory-policy");
+  if (found === undefined) return NOT_ALLOWED;
   return found === "noeviction" ? { state: "ok", found } : {
     ...{ state: "problem", found },
     advice: "a full server removes jobs: set `maxmemory-policy noeviction`",
@@ -175,34 +186,6 @@ async function cluster(connection: Connection): Promise<Found> {
       advice: "clusters are not supported yet: name a server that stands alone",
     }
     : { state: "ok", found: "a server that stands alone" };
-}
-
-/** With rights and scripts as they are for clients and workers. */
-async function rehearsal(
-  connection: Connection,
-  url: string,
-  space: KeySpace,
-): Promise<Found> {
-  const queue = rehearsalQueue();
-  const startedMs = performance.now();
-  try {
-    await using broker = await RedisBroker.open({ kind: "redis", url });
-    await rehearse(broker, queue);
-  } catch (error) {
-    return {
-      ...{ state: "problem", found: (error as Error).message },
-      advice:
-        "a job could not be sent, settled and read: see the rights that " +
-        "docs/operations.md lists",
-    };
-  } finally {
-    await forget(connection, space, space.of(queue)).catch(() => {});
-  }
-  const tookMs = Math.round(performance.now() - startedMs);
-  return {
-    state: "ok",
-    found: `a job was sent, settled and read in ${tookMs} ms`,
-  };
 }
 
 async function forget(

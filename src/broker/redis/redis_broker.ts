@@ -136,7 +136,9 @@ export class RedisBroker implements Broker {
 
   async register(queues: readonly string[]): Promise<void> {
     await Promise.all(
-      queues.map((queue) => this.#introductions.register(this.#keysOf(queue))),
+      queues.map((queue) =>
+        this.#introductions.register(this.#space.of(queue))
+      ),
     );
   }
 
@@ -155,7 +157,7 @@ export class RedisBroker implements Broker {
     return await enqueue({
       connection: this.#connection,
       runner: this.#runner,
-      keysOf: (queue) => this.#keysOf(queue),
+      keysOf: (queue) => this.#space.of(queue),
       introduce: (keys) => this.#introductions.of(keys),
       replicas: this.#address.replicas,
     }, entries);
@@ -166,12 +168,12 @@ export class RedisBroker implements Broker {
     queue: string,
     request: ReserveRequest,
   ): Promise<Batch> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     return reserve(this.#runner, this.#limits, worker, keys, request);
   }
 
   async begin(worker: string, queue: string, token: string): Promise<string> {
-    const lease = this.#keysOf(queue).lease(worker);
+    const lease = this.#space.of(queue).lease(worker);
     return await this.#runner.run("begin", lease, [
       worker,
       token,
@@ -184,7 +186,7 @@ export class RedisBroker implements Broker {
     queue: string,
     settlements: readonly Settlement[],
   ): Promise<number> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     const calls = settleCalls(keys, worker, settlements, this.#limits);
     return await this.#settle(keys, calls);
   }
@@ -194,7 +196,7 @@ export class RedisBroker implements Broker {
     queue: string,
     tokens: readonly string[],
   ): Promise<void> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     await this.#runner.run(
       "release",
       [...keys.lease(worker), keys.ready, keys.suspect, keys.crashed],
@@ -204,7 +206,7 @@ export class RedisBroker implements Broker {
 
   async renew(worker: string, queues: readonly string[]): Promise<Renewal[]> {
     return await Promise.all(queues.map(async (queue) => {
-      const lease = this.#keysOf(queue).lease(worker);
+      const lease = this.#space.of(queue).lease(worker);
       const [held, schema] = await this.#runner
         .run("renew", lease, [worker]) as number[];
       return { held, schema };
@@ -216,7 +218,7 @@ export class RedisBroker implements Broker {
     queue: string,
     tokens: readonly string[],
   ): Promise<string[]> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     return await reconcile(this.#connection, {
       worker,
       workers: keys.workers,
@@ -231,7 +233,7 @@ export class RedisBroker implements Broker {
     queue: string,
     reason: "replaced" | "lapsed",
   ): Promise<number> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     return await this.#runner.run(
       "recover",
       [...keys.lease(worker), keys.suspect, keys.crashed],
@@ -240,7 +242,7 @@ export class RedisBroker implements Broker {
   }
 
   async reap(queue: string): Promise<Reaped> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     const { resultAgeMs, failedAgeMs } = this.#limits;
     const [advanced, more, suspects, lapsed, expired] = await this.#runner.run(
       "reap",
@@ -269,16 +271,16 @@ export class RedisBroker implements Broker {
     onWake?: ReserveOnWake,
   ): Promise<string[]> {
     return await this.#waiting
-      .wait(queues.map((queue) => this.#keysOf(queue)), signal, onWake);
+      .wait(queues.map((queue) => this.#space.of(queue)), signal, onWake);
   }
 
   async pass(queue: string): Promise<void> {
-    const { meta, inbox, ready } = this.#keysOf(queue);
+    const { meta, inbox, ready } = this.#space.of(queue);
     await this.#runner.run("pass", [meta, inbox, ready], []);
   }
 
   async take(queue: string, limit: number, bytes: number): Promise<string[]> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     const { messageBytes, failed } = this.#limits;
     return await this.#runner.run(
       "take",
@@ -298,7 +300,7 @@ export class RedisBroker implements Broker {
     queue: string,
     outcomes: readonly OutcomeRecord[],
   ): Promise<void> {
-    const keys = this.#keysOf(queue);
+    const keys = this.#space.of(queue);
     await this.#settle(keys, recordCalls(keys, outcomes, this.#limits));
   }
 
@@ -306,7 +308,7 @@ export class RedisBroker implements Broker {
     queue: string,
     ids: readonly string[],
   ): Promise<(string | null)[]> {
-    return await readResults(this.#connection, this.#keysOf(queue), ids);
+    return await readResults(this.#connection, this.#space.of(queue), ids);
   }
 
   async watchResults(
@@ -318,7 +320,7 @@ export class RedisBroker implements Broker {
       (own) => this.#connect(own),
       this.#options.role === "client",
     );
-    const channel = this.#keysOf(queue).done(producer);
+    const channel = this.#space.of(queue).done(producer);
     try {
       return await this.#watcher.watch(channel, changed);
     } catch (error) {
@@ -328,7 +330,9 @@ export class RedisBroker implements Broker {
 
   async counts(queues: readonly string[]): Promise<Counts[]> {
     return await Promise.all(
-      queues.map((queue) => readCounts(this.#connection, this.#keysOf(queue))),
+      queues.map((queue) =>
+        readCounts(this.#connection, this.#space.of(queue))
+      ),
     );
   }
 
@@ -364,10 +368,6 @@ export class RedisBroker implements Broker {
       this.#limiter.check(keys, results, bytes);
     }
     return removed;
-  }
-
-  #keysOf(queue: string): QueueKeys {
-    return this.#space.of(queue);
   }
 
   #connect(own: Omit<ConnectionOptions, "url">): ServerConnection {

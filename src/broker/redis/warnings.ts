@@ -24,7 +24,7 @@ export async function readWarnings(connection: Connection): Promise<string[]> {
 }
 
 /** A setting, or `undefined` where reading it is not allowed. */
-async function readSetting(
+export async function readSetting(
   connection: Connection,
   name: string,
 ): Promise<string | undefined> {

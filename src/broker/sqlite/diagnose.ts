@@ -1,9 +1,10 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Finding, rehearsalQueue, rehearse } from "../diagnosis.ts";
+import { type Finding, rehearse } from "../diagnosis.ts";
 import type { Dsn } from "../dsn.ts";
 import { openDatabase, schemaVersion } from "./schema.ts";
 import { SqliteBroker } from "./sqlite_broker.ts";
+import { Transactions } from "./transaction.ts";
 
 const LITTLE_BYTES = 100e6;
 /** Magic numbers of file systems whose locks can't be relied on. */
@@ -44,7 +45,13 @@ export async function* diagnoseSqlite(
     yield { check: "schema", state: "problem", found };
     return;
   }
-  yield await rehearsal(dsn);
+  yield {
+    check: "rehearsal",
+    ...await rehearse(
+      () => SqliteBroker.open(dsn),
+      (queue) => forget(path, queue),
+    ),
+  };
 }
 
 function disk(path: string): Finding {
@@ -64,33 +71,19 @@ function disk(path: string): Finding {
   };
 }
 
-async function rehearsal(
-  dsn: Extract<Dsn, { kind: "sqlite" }>,
-): Promise<Finding> {
-  const check = "rehearsal";
-  const queue = rehearsalQueue();
-  const startedMs = performance.now();
-  try {
-    await using broker = await SqliteBroker.open(dsn);
-    await rehearse(broker, queue);
-  } catch (error) {
-    return { check, state: "problem", found: (error as Error).message };
-  } finally {
-    await forget(dsn.path, queue).catch(() => {});
-  }
-  const tookMs = Math.round(performance.now() - startedMs);
-  return {
-    ...{ check, state: "ok" },
-    found: `a job was sent, settled and read in ${tookMs} ms`,
-  };
-}
-
-/** One statement each, so that nobody waits. */
-async function forget(path: string, queue: string): Promise<void> {
+async function forget(path: string, name: string): Promise<void> {
   using db = await openDatabase(path);
-  const id = db.value("SELECT id FROM queue WHERE name = ?", queue) as number;
-  for (const table of ["waiting", "worker", "bucket", "result", "batch"]) {
-    db.run(`DELETE FROM ${table} WHERE queue = ?`, id);
-  }
-  db.run("DELETE FROM queue WHERE id = ?", id);
+  await using transactions = new Transactions(db, path, () => {});
+  await transactions.write("take the rehearsal away", () => {
+    const queue = db.value("SELECT id FROM queue WHERE name = ?", name);
+    if (typeof queue !== "number") return;
+    db.run(
+      "DELETE FROM held WHERE batch IN (SELECT id FROM batch WHERE queue = ?)",
+      queue,
+    );
+    for (const table of ["waiting", "worker", "bucket", "result", "batch"]) {
+      db.run(`DELETE FROM ${table} WHERE queue = ?`, queue);
+    }
+    db.run("DELETE FROM queue WHERE id = ?", queue);
+  });
 }
