@@ -127,6 +127,24 @@ export function settleCases(test: Test): void {
     await s.counts({ ready: 3, failed: 2 });
   });
 
+  test("of long messages too, only those that are held are settled", async (s) => {
+    const [a, b, c] = await s.push(...["a", "b", "c"].map((x) => x.repeat(2000)));
+    const worker = s.worker();
+    const { tokens } = await worker.reserve();
+    await worker.done(tokens[1]);
+    const settled = await worker.settle(
+      { kind: "done", token: tokens[0], id: a, outcome: "1" },
+      { kind: "done", token: tokens[1], id: b, outcome: "late" },
+      { kind: "retry", token: tokens[1], message: "late", delayMs: 0 },
+      { kind: "done", token: tokens[2], id: c, outcome: "3" },
+    );
+    assert.equal(settled, 2);
+    assert.deepEqual(await s.broker.results(s.queue, [a, b, c]), [
+      ...["1", null, "3"],
+    ]);
+    await s.counts({});
+  });
+
   test("a worker can't settle what another holds", async (s) => {
     const [a] = await s.push("a", "b");
     const worker = s.worker();
