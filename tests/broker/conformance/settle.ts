@@ -128,7 +128,9 @@ export function settleCases(test: Test): void {
   });
 
   test("of long messages too, only those that are held are settled", async (s) => {
-    const [a, b, c] = await s.push(...["a", "b", "c"].map((x) => x.repeat(2000)));
+    const [a, b, c] = await s.push(
+      ...["a", "b", "c"].map((x) => x.repeat(2000)),
+    );
     const worker = s.worker();
     const { tokens } = await worker.reserve();
     await worker.done(tokens[1]);
