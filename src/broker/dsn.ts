@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { ArgumentError } from "../errors.ts";
-import { parseRedisDsn, withParameters } from "./redis_dsn.ts";
+import { clusterOf, parseRedisDsn, withParameters } from "./redis_dsn.ts";
 
 /** Where a broker is. */
 export type Dsn =
@@ -56,6 +56,17 @@ export function addParameters(
     );
   }
   const url = withParameters(dsn.url, { ...parameters }, directory);
+  parseRedisDsn(url);
+  return { kind: "redis", url };
+}
+
+/**
+ * The cluster to which these servers belong.
+ *
+ * @throws {ArgumentError} If one can't be a node.
+ */
+export function clusterDsn(nodes: readonly Dsn[]): Dsn {
+  const url = clusterOf(nodes.map(printDsn));
   parseRedisDsn(url);
   return { kind: "redis", url };
 }

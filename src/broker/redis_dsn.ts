@@ -15,6 +15,7 @@ const DEFAULT_SENTINEL_PORT = 26_379;
 /** Several hosts are no URL. */
 const SENTINELS =
   /^(rediss?)\+sentinel:\/\/([^@/?]*@)?([^@/?]+)\/([^/?]+)(\?.*)?$/;
+const CLUSTER = /^(rediss?)\+cluster:\/\/([^@/?]*@)?([^@/?]+)\/?()(\?.*)?$/;
 /** No braces: they would say which part of a key decides on its node. */
 const PREFIX = /^[A-Za-z0-9_.:-]{1,50}$/;
 const FILES = ["ca", "cert", "key"] as const;
@@ -32,7 +33,7 @@ const PARAMETERS = [
 export interface RedisAddress {
   /** For messages: host and port, or the path of a socket. */
   readonly server: string;
-  readonly place: HostPort | SocketPath | Sentinels;
+  readonly place: HostPort | SocketPath | Sentinels | Seeds;
   readonly user?: string;
   readonly password?: string;
   readonly database: number;
@@ -59,6 +60,11 @@ export interface Sentinels {
   readonly masterName: string;
 }
 
+/** Nodes of a cluster; they know the others. */
+export interface Seeds {
+  readonly seeds: readonly HostPort[];
+}
+
 /** Paths of PEM files, and the name that the certificate must have. */
 export interface TlsFiles {
   readonly ca?: string;
@@ -70,7 +76,8 @@ export interface TlsFiles {
 /**
  * Reads `redis://[[user]:password@]host[:port][/database]`, `rediss://...` or
  * `unix:/path`, each with `?name=value` behind it, or
- * `redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master-name`.
+ * `redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master-name`,
+ * or `redis+cluster://[[user]:password@]host[:port][,host[:port]...]`.
  * Percent-encoding counts.
  *
  * @throws {ArgumentError} Saying what is wrong; without the password.
@@ -79,7 +86,7 @@ export function parseRedisDsn(text: string): RedisAddress {
   const bad = (reason: string) =>
     new ArgumentError(`Cannot use DSN "${hidePassword(text)}": ${reason}`);
   const [, scheme, user = "", hosts, masterName, query = ""] =
-    SENTINELS.exec(text) ?? [];
+    SENTINELS.exec(text) ?? CLUSTER.exec(text) ?? [];
   const url = URL.parse(
     scheme === undefined
       ? text
@@ -92,7 +99,7 @@ export function parseRedisDsn(text: string): RedisAddress {
     throw bad(
       "required is redis://[[user]:password@]host[:port][/database], " +
         "rediss://..., redis+sentinel://host[,host...]/master-name, " +
-        "unix:/path or sqlite:PATH",
+        "redis+cluster://host[,host...], unix:/path or sqlite:PATH",
     );
   }
   const parameter = (name: string) => url.searchParams.get(name) ?? undefined;
@@ -111,6 +118,9 @@ export function parseRedisDsn(text: string): RedisAddress {
   const database = parameter("db") ?? (inPath === "" ? "0" : inPath);
   if (!/^[0-9]{1,4}$/.test(database)) {
     throw bad(`the database must be a number, got "${database}"`);
+  }
+  if (masterName === "" && Number(database) !== 0) {
+    throw bad("a cluster has no other database than 0");
   }
   const prefix = parameter("prefix") ?? DEFAULT_PREFIX;
   if (!PREFIX.test(prefix)) {
@@ -132,10 +142,18 @@ export function parseRedisDsn(text: string): RedisAddress {
   const path = decodeURIComponent(url.pathname);
   const alone = url.port === "" ? `${url.host}:${port}` : url.host;
   return {
-    ...scheme !== undefined
+    ...masterName
       ? {
         server: `master ${masterName} of ${hosts}`,
-        place: { masterName, sentinels: hosts.split(",").map(sentinel) },
+        place: {
+          masterName,
+          sentinels: hostsOf(hosts, DEFAULT_SENTINEL_PORT),
+        },
+      }
+      : scheme !== undefined
+      ? {
+        server: `cluster ${hosts}`,
+        place: { seeds: hostsOf(hosts, DEFAULT_PORT) },
       }
       : unix
       ? { server: path, place: { path } }
@@ -156,9 +174,33 @@ export function parseRedisDsn(text: string): RedisAddress {
   };
 }
 
-function sentinel(text: string): HostPort {
-  const [, host, port] = /^\[?(.*?)\]?(?::([0-9]+))?$/.exec(text)!;
-  return { host, port: Number(port ?? DEFAULT_SENTINEL_PORT) };
+function hostsOf(text: string, defaultPort: number): HostPort[] {
+  return text.split(",").map((part) => {
+    const [, host, port] = /^\[?(.*?)\]?(?::([0-9]+))?$/.exec(part)!;
+    return { host, port: Number(port ?? defaultPort) };
+  });
+}
+
+/**
+ * The DSN of the cluster that these servers belong to; what else is said is
+ * taken from the first.
+ *
+ * @throws {ArgumentError} If one is no `redis://` or `rediss://`.
+ */
+export function clusterOf(texts: readonly string[]): string {
+  const parts = texts.map((text) => {
+    const found = /^(rediss?)(?:\+cluster)?:\/\/([^@/?]*@)?([^@/?]+)(.*)$/.exec(
+      text,
+    );
+    if (found !== null) return found;
+    throw new ArgumentError(
+      `Cannot use DSN "${hidePassword(text)}" with a cluster: ` +
+        "required is redis://... or rediss://...",
+    );
+  });
+  const [, scheme, user = "", , rest] = parts[0];
+  const hosts = parts.map(([, , , host]) => host).join(",");
+  return `${scheme}+cluster://${user}${hosts}${rest}`;
 }
 
 /** The DSN with other parameters, and with its files as absolute paths. */

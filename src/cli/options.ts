@@ -7,6 +7,7 @@ import {
 } from "npm:commander@15.1.0";
 import {
   addParameters,
+  clusterDsn,
   defaultDsn,
   type Dsn,
   findRoot,
@@ -20,7 +21,9 @@ export type SetExitCode = (exitCode: number) => void;
 
 /** Where the queues are, as a command is told. */
 export interface StoreOptions {
-  readonly redisDsn?: Dsn;
+  /** Several are nodes of one cluster. */
+  readonly redisDsn?: readonly Dsn[];
+  readonly cluster?: boolean;
   readonly prefix?: string;
   readonly tlsCa?: string;
 }
@@ -32,9 +35,16 @@ export function addStoreOptions<C extends Command>(command: C): C {
       new Option(
         "-s, --redis-dsn <dsn>",
         "where the queues are: redis://, rediss://, redis+sentinel://,\n" +
-          "unix:/PATH or sqlite:PATH\n" +
+          "redis+cluster://, unix:/PATH or sqlite:PATH\n" +
           "(default: MQK_DSN, else .mqk/queue.sqlite in the root)",
-      ).argParser((text) => parseDsn(text)),
+      ).argParser((text, before: readonly Dsn[] = []) => [
+        ...before,
+        parseDsn(text),
+      ]),
+    )
+    .option(
+      "-c, --cluster",
+      "the servers of -s, which may be repeated, are nodes of a cluster",
     )
     .option(
       "--prefix <name>",
@@ -53,10 +63,15 @@ export function addStoreOptions<C extends Command>(command: C): C {
  * @throws {ArgumentError} If an option does not fit it.
  */
 export function chosenDsn(
-  { redisDsn, prefix, tlsCa }: StoreOptions,
+  { redisDsn, cluster = false, prefix, tlsCa }: StoreOptions,
   root?: string,
 ): Dsn {
-  return addParameters(redisDsn ?? defaultDsn(root), { prefix, ca: tlsCa });
+  const dsns = redisDsn ?? [defaultDsn(root)];
+  if (dsns.length > 1 && !cluster) {
+    throw new ArgumentError("Cannot use several -s without --cluster");
+  }
+  const dsn = cluster ? clusterDsn(dsns) : dsns[0];
+  return addParameters(dsn, { prefix, ca: tlsCa });
 }
 
 /**

@@ -1,4 +1,10 @@
-import { addParameters, defaultDsn, parseDsn } from "../broker/dsn.ts";
+import {
+  addParameters,
+  clusterDsn,
+  defaultDsn,
+  parseDsn,
+} from "../broker/dsn.ts";
+import { ArgumentError } from "../errors.ts";
 import type { JobPolicy, JobSpec } from "../job/policy.ts";
 import { jobContext } from "../job_context.ts";
 import type { Job } from "./job.ts";
@@ -115,6 +121,8 @@ export interface ConnectOptions {
    * several installations can share a server. Default `"mqk"`.
    */
   prefix?: string;
+  /** Whether the servers of the DSN are nodes of a Redis Cluster. */
+  cluster?: boolean;
   /** A PEM file with the authority to trust, for `rediss://`. */
   tlsCa?: string;
   /**
@@ -129,8 +137,9 @@ export interface ConnectOptions {
  * A client of one broker. Its connections are opened by the first call, and
  * keep the program alive only while a call is pending.
  *
- * @param dsn `redis://...`, `rediss://...`, `redis+sentinel://...`, `unix:/path`
- * or `sqlite:PATH`. Default: inside a job the broker of its worker, else `MQK_DSN`, else the
+ * @param dsn `redis://...`, `rediss://...`, `redis+sentinel://...`,
+ * `redis+cluster://...`, `unix:/path` or `sqlite:PATH`; with the option
+ * `cluster` also several. Default: inside a job the broker of its worker, else `MQK_DSN`, else the
  * embedded file `.mqk/queue.sqlite` in the folder of the nearest `deno.json`.
  * @throws {ArgumentError} If the DSN can't be read, or an option does not fit.
  *
@@ -141,18 +150,28 @@ export interface ConnectOptions {
  * await client.invoke({ job: "./jobs/mail.ts#send", retries: 5 }, "a@b.org");
  * ```
  */
-export function connect(dsn?: string, options: ConnectOptions = {}): Client {
+export function connect(
+  dsn?: string | readonly string[],
+  options: ConnectOptions = {},
+): Client {
   const context = dsn === undefined ? jobContext() : undefined;
   if (context !== undefined) {
     return new StoreClient(new BorrowedStore(context.store));
   }
-  const { prefix, tlsCa, replicas } = options;
+  const { prefix, cluster = false, tlsCa, replicas } = options;
+  const dsns = dsn === undefined
+    ? [defaultDsn()]
+    : [dsn].flat().map((text) => parseDsn(text));
+  if (dsns.length !== 1 && !cluster) {
+    throw new ArgumentError("Cannot use several DSNs without `cluster: true`");
+  }
   return new StoreClient(
     new BrokerConnection(
-      addParameters(
-        dsn === undefined ? defaultDsn() : parseDsn(dsn),
-        { prefix, ca: tlsCa, replicas },
-      ),
+      addParameters(cluster ? clusterDsn(dsns) : dsns[0], {
+        prefix,
+        ca: tlsCa,
+        replicas,
+      }),
     ),
   );
 }

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { addParameters, parseDsn, printDsn } from "../../src/broker/dsn.ts";
+import {
+  addParameters,
+  clusterDsn,
+  parseDsn,
+  printDsn,
+} from "../../src/broker/dsn.ts";
 import { parseRedisDsn } from "../../src/broker/redis_dsn.ts";
 import { hidePassword } from "../../src/hide_password.ts";
 import { ArgumentError } from "../../src/errors.ts";
@@ -56,6 +61,25 @@ Deno.test("a DSN may name sentinels and a master", () => {
   ]);
 });
 
+Deno.test("a DSN may name nodes of a cluster, or several DSNs do", () => {
+  const dsn = parseDsn("rediss+cluster://app:p%40ss@one,[::1]:7001?ca=/ca");
+  const several = ["rediss://app:p%40ss@one?ca=/ca", "rediss://[::1]:7001"];
+  const joined = clusterDsn(several.map((text) => parseDsn(text)));
+  assert.deepEqual(joined, dsn);
+  assert.deepEqual(clusterDsn([joined]), dsn);
+  const { place, user, password, tls, server } = parseRedisDsn(printDsn(dsn));
+  assert.deepEqual(place, {
+    seeds: [{ host: "one", port: 6379 }, { host: "::1", port: 7001 }],
+  });
+  assert.deepEqual([user, password, tls?.ca, server], [
+    ...["app", "p@ss", "/ca", "cluster one,[::1]:7001"],
+  ]);
+  assert.ok(!hidePassword(printDsn(dsn)).includes("p%40ss"));
+  for (const node of ["unix:/run/redis.sock", "sqlite:a.sqlite"]) {
+    assert.throws(() => clusterDsn([parseDsn(node)]), /with a cluster/);
+  }
+});
+
 Deno.test("files of a DSN are found from anywhere", () => {
   const dsn = parseDsn("rediss://host?ca=ca.pem&cert=c.pem&key=c.key", "/srv");
   const again = parseDsn(printDsn(dsn), "/elsewhere");
@@ -89,6 +113,8 @@ for (
     ["redis://user:geheim%zz@host", /percent-encoded/],
     ["unix:redis.sock", /required is .*unix:\/path/],
     ["redis:///2", /required is/],
+    ["redis+cluster://:geheim@host,other/2", /required is|no other database/],
+    ["redis+cluster://:geheim@host?db=2", /no other database/],
   ] as const
 ) {
   Deno.test(`a DSN like ${text} is refused with the reason`, () => {

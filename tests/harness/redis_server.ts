@@ -9,6 +9,8 @@ export interface RedisServerOptions {
   /** Whether what is stored survives `kill` and `restart`. Default false. */
   readonly aof?: boolean;
   readonly password?: string;
+  /** Whether it can be a node of a cluster. Default false. */
+  readonly cluster?: boolean;
   /** Variables of the process, besides those of the test. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -18,6 +20,7 @@ type Client = ReturnType<typeof newClient>;
 /** A Redis server of one test, with a port and a folder of its own. */
 export class RedisServer implements AsyncDisposable {
   readonly port: number;
+  readonly #busPort: number | undefined;
   /** `redis://...`, with the password if it has one. */
   readonly url: string;
   readonly #options: RedisServerOptions;
@@ -28,6 +31,7 @@ export class RedisServer implements AsyncDisposable {
   private constructor(options: RedisServerOptions) {
     this.#options = options;
     this.port = freePort();
+    this.#busPort = options.cluster ? freePort() : undefined;
     const user = options.password === undefined ? "" : `:${options.password}@`;
     this.url = `redis://${user}127.0.0.1:${this.port}`;
   }
@@ -45,6 +49,12 @@ export class RedisServer implements AsyncDisposable {
         if (tries === 3) throw error;
       }
     }
+  }
+
+  /** The port on which nodes of a cluster speak with each other. */
+  get busPort(): number {
+    if (this.#busPort === undefined) throw new Error("It is no node");
+    return this.#busPort;
   }
 
   /** The same as {@linkcode url}. */
@@ -103,6 +113,10 @@ export class RedisServer implements AsyncDisposable {
       ["--appendonly", aof ? "yes" : "no"],
       ["--appendfsync", "always"],
       password === undefined ? [] : ["--requirepass", password],
+      this.#busPort === undefined ? [] : [
+        ...["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"],
+        ...["--cluster-port", String(this.#busPort)],
+      ],
       config,
     ].flat();
     const process = this.#process = new Deno.Command("redis-server", {

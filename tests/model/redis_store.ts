@@ -97,8 +97,11 @@ export class RedisStore implements Store {
   }
 
   broker(line: Line): Broker {
+    const call = (args: readonly string[]) =>
+      line.send(this.#command(line.owner, [...args]));
     const connection: Connection = {
-      call: (_key, args) => line.send(this.#command(line.owner, [...args])),
+      call: (_key, args) => call(args),
+      callAll: (_key, commands) => Promise.all(commands.map(call)),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
     const { scripts } = this.#parts;

@@ -9,10 +9,16 @@ import { ErrorReply } from "npm:@redis/client@6.3.1";
 import { deadline } from "../../time/deadline.ts";
 import { BrokerUnavailableError } from "../broker.ts";
 import { hidePassword } from "../../hide_password.ts";
-import { parseRedisDsn } from "../redis_dsn.ts";
+import {
+  type HostPort,
+  parseRedisDsn,
+  type RedisAddress,
+  type SocketPath,
+} from "../redis_dsn.ts";
 import { checkTls, type Client, close, newClient } from "./client.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
 import { findMaster, isMaster } from "./sentinel.ts";
+import { nameOf } from "./topology.ts";
 
 /** What the rest of the broker needs of a Redis client. */
 export interface Connection extends AsyncDisposable {
@@ -27,12 +33,22 @@ export interface Connection extends AsyncDisposable {
    * @throws {BrokerUnavailableError} If it is uncertain whether it ran.
    */
   call(key: string | undefined, args: readonly string[]): Promise<unknown>;
+  /**
+   * Sends several commands right behind each other to one node; rejects as the
+   * first of them that failed.
+   */
+  callAll(
+    key: string | undefined,
+    commands: readonly (readonly string[])[],
+  ): Promise<unknown[]>;
 }
 
 /** How a connection is kept. */
 export interface ConnectionOptions {
   /** `redis://...` or another of `redis_dsn.ts`. */
   readonly url: string;
+  /** The node to connect to, or how to find one, if the URL names a cluster. */
+  readonly node?: HostPort | (() => Promise<HostPort>);
   /** How long the oldest call may wait for any answer. Default 5 s. */
   readonly deadlineMs?: number;
   /** How long opening may take. Default 4 s. */
@@ -64,6 +80,12 @@ export class ServerConnection implements Connection {
     this.#options = options;
   }
 
+  /** The node that was asked for, of a cluster. */
+  get node(): HostPort | undefined {
+    const { node } = this.#options;
+    return typeof node === "function" ? undefined : node;
+  }
+
   async open(): Promise<void> {
     this.#begin();
     try {
@@ -88,6 +110,20 @@ export class ServerConnection implements Connection {
     } finally {
       this.#end();
     }
+  }
+
+  async callAll(
+    key: string | undefined,
+    commands: readonly (readonly string[])[],
+  ): Promise<unknown[]> {
+    // In one turn, so that nothing comes between them.
+    const replies = await Promise.allSettled(
+      commands.map((args) => this.call(key, args)),
+    );
+    return replies.map((reply) => {
+      if (reply.status === "rejected") throw reply.reason;
+      return reply.value;
+    });
   }
 
   /** Calls `listener` for each message of `channel`, until the next loss. */
@@ -143,20 +179,21 @@ export class ServerConnection implements Connection {
 
   async #connect(): Promise<Client> {
     if (this.#closed) throw new NotSentError("Cannot use a closed connection");
-    const { url, onInvalidate, preamble } = this.#options;
+    const { url, node, onInvalidate, preamble } = this.#options;
     const address = parseRedisDsn(url);
-    const { server, place } = address;
+    const { place } = address;
+    const server = this.node === undefined
+      ? address.server
+      : `node ${nameOf(this.node)}`;
     const connectMs = this.#options.connectMs ?? 4000;
     let client: Client | undefined;
     let abandoned = false;
     try {
-      const target = "sentinels" in place
-        ? await deadline(
-          findMaster(address, place),
-          connectMs,
-          `asking for the ${server}`,
-        )
-        : place;
+      const target = this.node ?? await deadline(
+        typeof node === "function" ? node() : find(address),
+        connectMs,
+        `asking for the ${server}`,
+      );
       const opened = client = newClient(address, target, {
         tracking: onInvalidate !== undefined,
       });
@@ -177,7 +214,7 @@ export class ServerConnection implements Connection {
         await opened.connect().catch((error) => {
           throw error ?? lastError;
         });
-        if (target !== place && !await isMaster(opened)) {
+        if ("sentinels" in place && !await isMaster(opened)) {
           throw new Error("the server that Sentinel names is no master now");
         }
       };
@@ -244,7 +281,10 @@ export class ServerConnection implements Connection {
   #translate(error: unknown, command: string): Error {
     if (error instanceof ErrorReply) {
       const reply = new ReplyError(error.message, { cause: error });
-      if (isLater(reply)) this.#drop(reply.message);
+      // TRYAGAIN is about one slot that moves: the others are served.
+      if (isLater(reply) && reply.code !== "TRYAGAIN") {
+        this.#drop(reply.message);
+      }
       return reply;
     }
     if (error instanceof BrokerUnavailableError) return error;
@@ -256,4 +296,12 @@ export class ServerConnection implements Connection {
       { cause: error },
     );
   }
+}
+
+/** The server that an address means at this moment. */
+async function find(address: RedisAddress): Promise<HostPort | SocketPath> {
+  const { place } = address;
+  if ("sentinels" in place) return await findMaster(address, place);
+  if ("seeds" in place) throw new Error("a cluster has many servers");
+  return place;
 }

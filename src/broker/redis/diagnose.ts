@@ -2,10 +2,12 @@ import { SCHEMA_VERSION } from "../broker.ts";
 import { type Finding, rehearse } from "../diagnosis.ts";
 import type { Dsn } from "../dsn.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
-import { type Connection, ServerConnection } from "./connection.ts";
+import type { Connection, ServerConnection } from "./connection.ts";
+import { Connector } from "./connector.ts";
 import { ReplyError } from "./errors.ts";
 import { expectedType, KeySpace, type QueueKeys } from "./keys.ts";
 import { RedisBroker } from "./redis_broker.ts";
+import { nameOf } from "./topology.ts";
 import { readSetting } from "./warnings.ts";
 
 const PINGS = 20;
@@ -15,30 +17,48 @@ const CLOCK_OFF_MS = 2000;
 const MOST_KEYS = 100_000;
 /** So many names are printed. */
 const NAMED = 5;
+const SLOTS = 16_384;
 const OLDEST = { redis: [6, 2], valkey: [7, 2] } as const;
 
-/** Looks at one server; the first finding says whether it can be reached. */
+/**
+ * Looks at one server, or at each node of a cluster; the first finding says
+ * whether it can be reached.
+ */
 export async function* diagnoseRedis(
   { url }: Extract<Dsn, { kind: "redis" }>,
 ): AsyncGenerator<Finding> {
   const { server, prefix } = parseRedisDsn(url);
-  await using connection = new ServerConnection({ url });
+  const connector = new Connector(url);
+  await using resources = new AsyncDisposableStack();
+  const connection = resources.use(connector.connect());
+  const nodes: ServerConnection[] = [];
   try {
     yield await roundTrip(connection, server);
+    nodes.push(...await connector.connectEach());
+    for (const node of nodes) resources.use(node);
   } catch (error) {
     const found = (error as Error).message;
     yield { check: "connection", state: "problem", found };
     return;
   }
-  const space = new KeySpace(prefix);
-  const checks = [
+  const ofNodes = [
     ["version", version],
     ["role", role],
     ["append-only file", appendOnly],
     ["eviction", eviction],
     ["memory", memory],
     ["clock", clock],
-    ["cluster", cluster],
+  ] as const;
+  for (const node of nodes) {
+    const name = node.node === undefined ? "" : `${nameOf(node.node)}: `;
+    for (const [check, look] of ofNodes) {
+      const finding = await find(check, () => look(node));
+      yield { ...finding, found: name + finding.found };
+    }
+  }
+  const space = new KeySpace(prefix);
+  const ofAll = [
+    ["cluster", () => cluster(connection, connector.isCluster)],
     [
       "rehearsal",
       () =>
@@ -48,20 +68,25 @@ export async function* diagnoseRedis(
         ),
     ],
     ["schema", () => schema(connection, space)],
-    ["keys", () => keys(connection, space, prefix)],
+    ["keys", () => keys(connection, nodes, space, prefix)],
   ] as const;
-  for (const [check, look] of checks) {
-    try {
-      yield { check, ...await look(connection) };
-    } catch (error) {
-      const found = (error as Error).message;
-      const state = isForbidden(error) ? "unknown" : "problem";
-      yield { check, state, found };
-    }
-  }
+  for (const [check, look] of ofAll) yield await find(check, look);
 }
 
 type Found = Omit<Finding, "check">;
+
+async function find(
+  check: string,
+  look: () => Promise<Found>,
+): Promise<Finding> {
+  try {
+    return { check, ...await look() };
+  } catch (error) {
+    const found = (error as Error).message;
+    const state = isForbidden(error) ? "unknown" : "problem";
+    return { check, state, found };
+  }
+}
 
 function isForbidden(error: unknown): boolean {
   return error instanceof ReplyError &&
@@ -178,14 +203,32 @@ async function clock(connection: Connection): Promise<Found> {
   };
 }
 
-async function cluster(connection: Connection): Promise<Found> {
-  const fields = await info(connection, "cluster");
-  return fields.get("cluster_enabled") === "1"
-    ? {
-      ...{ state: "problem", found: "a node of a cluster" },
-      advice: "clusters are not supported yet: name a server that stands alone",
-    }
-    : { state: "ok", found: "a server that stands alone" };
+async function cluster(
+  connection: Connection,
+  expected: boolean,
+): Promise<Found> {
+  if (!expected) {
+    const enabled = (await info(connection, "cluster")).get("cluster_enabled");
+    return enabled === "1"
+      ? {
+        ...{ state: "problem", found: "a node of a cluster" },
+        advice: "serve all its nodes: use --cluster",
+      }
+      : { state: "ok", found: "a server that stands alone" };
+  }
+  const text = String(await connection.call(undefined, ["CLUSTER", "INFO"]));
+  const field = (name: string) =>
+    new RegExp(`^cluster_${name}:(\\w+)`, "m").exec(text)?.[1] ?? "";
+  const served = Number(field("slots_ok"));
+  const found =
+    `${field("state")}, ${field("size")} nodes serve ${served} of ` +
+    `${SLOTS} slots`;
+  return field("state") === "ok" && served === SLOTS
+    ? { state: "ok", found }
+    : {
+      ...{ state: "problem", found },
+      advice: "queues on the other slots stand still: see CLUSTER NODES",
+    };
 }
 
 async function forget(
@@ -229,20 +272,16 @@ async function schema(
 /** Keys that have a foreign type, or that no queue accounts for. */
 async function keys(
   connection: Connection,
+  nodes: readonly ServerConnection[],
   space: KeySpace,
   prefix: string,
 ): Promise<Found> {
   const known = new Set(await queueNames(connection, space));
   const stray: string[] = [];
   const spoiled: string[] = [];
-  let looked = 0;
-  let cursor = "0";
-  do {
-    const [next, found] = await connection.call(undefined, [
-      ...["SCAN", cursor, "MATCH", `${prefix}:*`, "COUNT", "1000"],
-    ]) as [string, string[]];
-    cursor = next;
-    looked += 1000;
+  let all = true;
+  const scan = scanAll(nodes, `${prefix}:*`, () => all = false);
+  for await (const found of scan) {
     const types = await Promise.all(
       found.map((key) => connection.call(key, ["TYPE", key])),
     );
@@ -255,8 +294,8 @@ async function keys(
         stray.push(key);
       } else if (types[i] !== expected) spoiled.push(`${key} (${types[i]})`);
     }
-  } while (cursor !== "0" && looked < MOST_KEYS);
-  const extent = cursor === "0" ? "all keys" : `${MOST_KEYS} places`;
+  }
+  const extent = all ? "all keys" : `${MOST_KEYS} places of a server`;
   if (spoiled.length > 0) {
     return {
       ...{ state: "problem", found: `of a foreign type: ${some(spoiled)}` },
@@ -269,6 +308,25 @@ async function keys(
       ...{ state: "warning", found: `stray: ${some(stray)}` },
       advice: "no queue accounts for them, and nothing removes them",
     };
+}
+
+async function* scanAll(
+  nodes: readonly ServerConnection[],
+  pattern: string,
+  stopped: () => void,
+): AsyncGenerator<string[]> {
+  for (const node of nodes) {
+    let cursor = "0";
+    for (let looked = 0; looked < MOST_KEYS; looked += 1000) {
+      const [next, found] = await node.call(undefined, [
+        ...["SCAN", cursor, "MATCH", pattern, "COUNT", "1000"],
+      ]) as [string, string[]];
+      yield found;
+      cursor = next;
+      if (cursor === "0") break;
+    }
+    if (cursor !== "0") stopped();
+  }
 }
 
 function some(names: readonly string[]): string {

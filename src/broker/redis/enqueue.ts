@@ -15,8 +15,6 @@ import { NotSentError, ReplyError } from "./errors.ts";
 import type { QueueKeys } from "./keys.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
 
-/** How long replicas may take, below the deadline of a command. */
-const REPLICAS_WITHIN_MS = 4_000;
 /** How long an idempotency key is kept. */
 const ONCE_SECONDS = 86_400;
 
@@ -27,8 +25,6 @@ export interface EnqueueParts {
   readonly keysOf: (queue: string) => QueueKeys;
   /** Before the first job of a queue. */
   readonly introduce: (keys: QueueKeys) => Promise<void>;
-  /** So many replicas must have what is stored. */
-  readonly replicas: number;
 }
 
 /** One command, and the entries that it stores. */
@@ -56,9 +52,7 @@ export async function enqueue(
   }
   // All in one turn of the event loop, so that they leave together.
   const sent = commands.map((command) => send(parts, command));
-  if (parts.replicas > 0) sent.push(reachesReplicas(parts));
   const replies = await Promise.allSettled(sent);
-  const replicated = replies[commands.length];
   const confirmed: string[] = [];
   const uncertain: string[] = [];
   let failure: unknown;
@@ -73,10 +67,6 @@ export async function enqueue(
     if (isCertain(reply.reason)) continue;
     failure = reply.reason;
     for (const place of places) uncertain.push(ids[place]);
-  }
-  if (replicated?.status === "rejected" && confirmed.length > 0) {
-    failure ??= replicated.reason;
-    uncertain.push(...confirmed.splice(0));
   }
   if (failure === undefined) return ids;
   if (confirmed.length + uncertain.length === 0) throw refused(failure);
@@ -153,22 +143,6 @@ async function send(
   } catch (error) {
     throw await explain(connection, error, "store jobs", [keys.ready]);
   }
-}
-
-/** Resolves when enough replicas have what this connection wrote before. */
-async function reachesReplicas(
-  { connection, replicas }: EnqueueParts,
-): Promise<void> {
-  const reached = await connection.call(undefined, [
-    "WAIT",
-    String(replicas),
-    String(REPLICAS_WITHIN_MS),
-  ]) as number;
-  if (reached >= replicas) return;
-  throw new BrokerUnavailableError(
-    `${reached} of ${replicas} replicas have them after ` +
-      `${REPLICAS_WITHIN_MS / 1000} s`,
-  );
 }
 
 /** Whether nothing is stored: it was not sent, or the answer is an error. */

@@ -57,6 +57,13 @@ export function toBrokerError(error: unknown, attempted: string): Error {
     case "WRONGTYPE":
       return new WrongTypeError(text, options);
   }
+  if (error.code === "MOVED" || error.code === "CROSSSLOT") {
+    return new BrokerError(
+      `Cannot ${attempted}: the server belongs to a cluster: use --cluster, ` +
+        "or redis+cluster://",
+      options,
+    );
+  }
   return LATER.has(error.code)
     ? new BrokerUnavailableError(text, options)
     : new BrokerError(text, options);

@@ -16,12 +16,9 @@ import {
 } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
-import { parseRedisDsn, type RedisAddress } from "../redis_dsn.ts";
-import {
-  type Connection,
-  type ConnectionOptions,
-  ServerConnection,
-} from "./connection.ts";
+import { parseRedisDsn } from "../redis_dsn.ts";
+import type { Connection, ConnectionOptions } from "./connection.ts";
+import { Connector } from "./connector.ts";
 import { readCounts } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
 import { NotSentError, toBrokerError } from "./errors.ts";
@@ -29,6 +26,7 @@ import { Introductions } from "./introductions.ts";
 import { KeySpace, type QueueKeys } from "./keys.ts";
 import { LIMITS, type Limits } from "../limits.ts";
 import { reconcile } from "./reconcile.ts";
+import { ReplicatedConnection } from "./replicas.ts";
 import { reserve } from "./reserve.ts";
 import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
 import {
@@ -59,13 +57,15 @@ const HEALTH_SECONDS = 60;
  */
 export class RedisBroker implements Broker {
   readonly #options: RedisOptions;
-  readonly #url: string;
+  readonly #connector: Connector;
   readonly #limits: Limits;
   readonly #connection: Connection;
   readonly #runner: ConnectionRunner;
   readonly #introductions: Introductions;
   readonly #limiter: ResultLimiter;
-  readonly #address: RedisAddress;
+  /** Where jobs are stored: counts only what enough replicas have. */
+  readonly #storing: Connection;
+  readonly #storer: ConnectionRunner;
   readonly #space: KeySpace;
   readonly #waiting: Waiting;
   #watcher: ResultWatcher | undefined;
@@ -81,9 +81,9 @@ export class RedisBroker implements Broker {
     scripts: Scripts = new Scripts(options.scripts),
     connection?: Connection,
   ) {
-    this.#url = url;
-    this.#address = parseRedisDsn(url);
-    this.#space = new KeySpace(this.#address.prefix);
+    const { prefix, replicas } = parseRedisDsn(url);
+    this.#connector = new Connector(url);
+    this.#space = new KeySpace(prefix);
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#connection = connection ?? this.#connect({
@@ -95,6 +95,10 @@ export class RedisBroker implements Broker {
       onLost: () => this.#introductions.forget(),
     });
     this.#runner = new ConnectionRunner(this.#connection, scripts);
+    this.#storing = replicas === 0
+      ? this.#connection
+      : new ReplicatedConnection(this.#connection, replicas);
+    this.#storer = new ConnectionRunner(this.#storing, scripts);
     this.#introductions = new Introductions(this.#connection, this.#space);
     this.#limiter = new ResultLimiter(
       this.#connection,
@@ -103,6 +107,8 @@ export class RedisBroker implements Broker {
     );
     this.#waiting = new Waiting({
       connect: (own) => this.#connect(own),
+      // Keys of different slots are not asked for with one command.
+      keysAtOnce: this.#connector.isCluster ? 1 : 1000,
       pass: (queue) => this.pass(queue),
       reserve: (connection, worker, keys, request) =>
         reserve(
@@ -155,11 +161,10 @@ export class RedisBroker implements Broker {
 
   async enqueue(entries: readonly Entry[]): Promise<string[]> {
     return await enqueue({
-      connection: this.#connection,
-      runner: this.#runner,
+      connection: this.#storing,
+      runner: this.#storer,
       keysOf: (queue) => this.#space.of(queue),
       introduce: (keys) => this.#introductions.of(keys),
-      replicas: this.#address.replicas,
     }, entries);
   }
 
@@ -317,7 +322,7 @@ export class RedisBroker implements Broker {
     changed: ResultsChanged,
   ): Promise<AsyncDisposable> {
     this.#watcher ??= new ResultWatcher(
-      (own) => this.#connect(own),
+      (own) => this.#connector.connectAny(this.#optionsOf(own)),
       this.#options.role === "client",
     );
     const channel = this.#space.of(queue).done(producer);
@@ -370,13 +375,18 @@ export class RedisBroker implements Broker {
     return removed;
   }
 
-  #connect(own: Omit<ConnectionOptions, "url">): ServerConnection {
+  #connect(own: Omit<ConnectionOptions, "url">): Connection {
+    return this.#connector.connect(this.#optionsOf(own));
+  }
+
+  #optionsOf(
+    own: Omit<ConnectionOptions, "url">,
+  ): Omit<ConnectionOptions, "url"> {
     if (this.#closed) throw new NotSentError("Cannot use a closed broker");
-    return new ServerConnection({
-      url: this.#url,
+    return {
       deadlineMs: this.#options.deadlineMs,
       unrefWhenIdle: this.#options.role === "client",
       ...own,
-    });
+    };
   }
 }

@@ -2,7 +2,8 @@ import { BrokerError } from "../../errors.ts";
 import type { Dsn } from "../dsn.ts";
 import type { FailedRecord, Inspector } from "../inspector.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
-import { ServerConnection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { Connector } from "./connector.ts";
 import { KeySpace, splitId } from "./keys.ts";
 import { ConnectionRunner, explain } from "./scripts.ts";
 
@@ -10,13 +11,13 @@ const PAGE = 100;
 
 /** Looks into the queues of one Redis server. */
 export class RedisInspector implements Inspector {
-  readonly #connection: ServerConnection;
+  readonly #connection: Connection;
   readonly #runner: ConnectionRunner;
   readonly #space: KeySpace;
 
   private constructor(url: string) {
     this.#space = new KeySpace(parseRedisDsn(url).prefix);
-    this.#connection = new ServerConnection({ url });
+    this.#connection = new Connector(url).connect();
     this.#runner = new ConnectionRunner(this.#connection);
   }
 
@@ -30,7 +31,7 @@ export class RedisInspector implements Inspector {
   ): Promise<RedisInspector> {
     const inspector = new RedisInspector(url);
     try {
-      await inspector.#connection.open();
+      await inspector.#connection.open?.();
     } catch (error) {
       throw new BrokerError((error as Error).message, { cause: error });
     }

@@ -16,8 +16,6 @@ const SPREAD_MS = 5;
 const LOOK_EVERY_MS = 5000;
 /** Where tracking is not allowed: how often all keys are looked at. */
 const POLL_MS = { least: 50, most: 250 };
-/** Keys of one command. */
-const CHUNK = 1000;
 
 type Connect = (
   options: Pick<ConnectionOptions, "onInvalidate" | "onLost">,
@@ -29,6 +27,7 @@ type Connect = (
  */
 export class QueueTracking implements AsyncDisposable {
   readonly #connect: Connect;
+  readonly #keysAtOnce: number;
   readonly #changed = new Notice();
   readonly #queues = new Map<string, QueueKeys>();
   /** Keys whose changes nobody would tell us of: to be read. */
@@ -37,9 +36,13 @@ export class QueueTracking implements AsyncDisposable {
   #tracks = true;
   #closed = false;
 
-  /** @param connect Makes its connection; the callbacks belong to it. */
-  constructor(connect: Connect) {
+  /**
+   * @param connect Makes its connection; the callbacks belong to it.
+   * @param keysAtOnce How many keys one command may name.
+   */
+  constructor(connect: Connect, keysAtOnce: number) {
     this.#connect = connect;
+    this.#keysAtOnce = keysAtOnce;
     this.#connection = this.#track();
   }
 
@@ -98,9 +101,12 @@ export class QueueTracking implements AsyncDisposable {
     for (const key of unread) this.#unread.delete(key);
     try {
       const found: string[] = [];
-      for (let from = 0; from < unread.length; from += CHUNK) {
-        const keys = unread.slice(from, from + CHUNK);
-        if (await this.#exists(keys) === 0) continue;
+      const chunks: (readonly string[])[] = [];
+      for (let from = 0; from < unread.length; from += this.#keysAtOnce) {
+        chunks.push(unread.slice(from, from + this.#keysAtOnce));
+      }
+      await Promise.all(chunks.map(async (keys) => {
+        if (await this.#exists(keys) === 0) return;
         const each = await Promise.all(keys.map((key) => this.#exists([key])));
         for (const [i, key] of keys.entries()) {
           if (each[i] === 0) continue;
@@ -108,7 +114,7 @@ export class QueueTracking implements AsyncDisposable {
           this.#unread.add(key);
           found.push(this.#queues.get(key)!.queue);
         }
-      }
+      }));
       return found;
     } catch (error) {
       for (const key of unread) this.#unread.add(key);

@@ -6,11 +6,7 @@
  * @module
  */
 import type { Batch, ReserveOnWake, ReserveRequest } from "../broker.ts";
-import type {
-  Connection,
-  ConnectionOptions,
-  ServerConnection,
-} from "./connection.ts";
+import type { Connection, ConnectionOptions } from "./connection.ts";
 import type { QueueKeys } from "./keys.ts";
 import { BLOCK_SECONDS, type LineWaiter, QueueLine } from "./queue_line.ts";
 import { QueueTracking } from "./tracking.ts";
@@ -21,7 +17,9 @@ const LATE_MS = 3000;
 
 /** What waiting needs of the broker around it. */
 export interface WaitingParts {
-  readonly connect: (own: Omit<ConnectionOptions, "url">) => ServerConnection;
+  readonly connect: (own: Omit<ConnectionOptions, "url">) => Connection;
+  /** How many keys of queues one command may name. */
+  readonly keysAtOnce: number;
   readonly pass: (queue: string) => Promise<void>;
   readonly reserve: (
     connection: Connection,
@@ -51,7 +49,10 @@ export class Waiting implements AsyncDisposable {
       const lines = queues.map((keys) => this.#line(keys));
       return await waitOnLines(lines, signal, onWake);
     }
-    this.#tracking ??= new QueueTracking((own) => this.#parts.connect(own));
+    this.#tracking ??= new QueueTracking(
+      (own) => this.#parts.connect(own),
+      this.#parts.keysAtOnce,
+    );
     return await this.#tracking.wait(queues, signal);
   }
 
