@@ -188,7 +188,7 @@ export interface Counts {
 }
 
 /** The version of the keys and tables that this program writes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** Ticks after which a lease that was not renewed has lapsed. */
 export const LEASE_TICKS = 10;
 /** A tick is at least this long. */

@@ -105,6 +105,7 @@ export class StoreClient implements Client {
       backoff: spec.backoff ?? "exponential",
       attempt: 1,
       result: spec.result ?? true,
+      sentMs: Date.now(),
     }, encodeArguments(args));
     checkSize(message);
     return {

@@ -25,6 +25,8 @@ export interface Message {
   readonly attempt: number;
   /** Whether its outcome is kept. */
   readonly result: boolean;
+  /** When it was sent, in milliseconds since 1970 by the sender's clock. */
+  readonly sentMs?: number;
 }
 
 /** The text is not a message of any version that can be read. */
@@ -66,6 +68,7 @@ export function encodeWithArguments(
   }
   if (message.attempt !== 1) text += `,"attempt":${message.attempt}`;
   if (!message.result) text += `,"result":false`;
+  if (message.sentMs !== undefined) text += `,"sent":${message.sentMs}`;
   if (message.uid !== undefined) {
     text += `,"uid":${JSON.stringify(message.uid)}`;
   }
@@ -99,7 +102,8 @@ export function decodeMessage(text: string): Message {
     backoff = "exponential",
     attempt = 1,
     result = true,
-  } = fields as Partial<Message>;
+    sent: sentMs,
+  } = fields as Partial<Message> & { readonly sent?: number };
   if (id !== undefined && typeof id !== "string") {
     throw bad('"id" must be text');
   }
@@ -110,6 +114,9 @@ export function decodeMessage(text: string): Message {
   if (!Array.isArray(args)) throw bad('"args" must be a list');
   if (!Number.isInteger(attempt) || attempt < 1) {
     throw bad('"attempt" must be a whole number from 1');
+  }
+  if (sentMs !== undefined && typeof sentMs !== "number") {
+    throw bad('"sent" must be a number');
   }
   // What has all defaults, as most messages do, needs no second look.
   if (
@@ -122,7 +129,18 @@ export function decodeMessage(text: string): Message {
       throw bad((error as Error).message);
     }
   }
-  return { id, uid, job, args, ttl, retries, backoff, attempt, result };
+  return {
+    id,
+    uid,
+    job,
+    args,
+    ttl,
+    retries,
+    backoff,
+    attempt,
+    result,
+    sentMs,
+  };
 }
 
 /** Reads the reference of a decoded message; a bad one is undecodable. */

@@ -132,7 +132,7 @@ Deno.test("sqlite: a file of a later version is refused, naming both versions", 
   }
   await assert.rejects(
     open(path),
-    oneLine(SchemaError, /schema version 7, this program writes 1/),
+    oneLine(SchemaError, /schema version 7, this program writes 2/),
   );
 });
 

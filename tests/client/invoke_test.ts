@@ -18,7 +18,11 @@ onEachBroker("a job is stored with its arguments", async (scene) => {
   assert.equal(message.job, SUM);
   assert.deepEqual(message.args, [1, { to: "ä😀" }, [null, true]]);
   // Defaults cost no memory.
-  assert.deepEqual(Object.keys(JSON.parse(text)), ["v", "id", "job", "args"]);
+  assert.deepEqual(
+    Object.keys(JSON.parse(text)),
+    ["v", "id", "job", "args", "sent"],
+  );
+  assert.ok(Math.abs(Date.now() - message.sentMs!) < 60_000);
 });
 
 onEachBroker("a policy is stored with its job", async (scene) => {

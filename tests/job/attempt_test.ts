@@ -18,6 +18,7 @@ const PLAIN: Message = {
   backoff: { fixed: 2 },
   attempt: 1,
   result: true,
+  sentMs: 1_764_130_000_123,
 };
 
 function fail(

@@ -20,6 +20,7 @@ const PLAIN: Message = {
   backoff: "exponential",
   attempt: 1,
   result: true,
+  sentMs: undefined,
 };
 
 Deno.test("a message with all defaults is stored without them", () => {
@@ -39,6 +40,7 @@ Deno.test("a message is decoded as it was encoded, whatever differs from the def
       { backoff: { fixed: 0 } },
       { attempt: 4 },
       { result: false },
+      { sentMs: 1_764_130_000_123 },
       { args: [] },
       { args: ["\u0000", "🦕", "\u2028", "9007199254740993", "", '"\\'] },
       { args: [[[]], { a: null, "": [{}] }] },
@@ -97,6 +99,7 @@ const UNDECODABLE: readonly (readonly [string, RegExp])[] = [
   ['{"v":1,"job":"sum","backoff":"linear"}', /backoff/],
   ['{"v":1,"job":"sum","backoff":null}', /backoff/],
   ['{"v":1,"job":"sum","result":0}', /result/],
+  ['{"v":1,"job":"sum","sent":"now"}', /"sent" must be a number/],
 ];
 
 for (const [text, message] of UNDECODABLE) {

@@ -12,7 +12,6 @@ import {
   type ReserveRequest,
   type ResultsChanged,
   type Settlement,
-  TICK_MS,
 } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
@@ -25,6 +24,7 @@ import { NotSentError, toBrokerError } from "./errors.ts";
 import { Introductions } from "./introductions.ts";
 import { KeySpace, type QueueKeys } from "./keys.ts";
 import { LIMITS, type Limits } from "../limits.ts";
+import { reap } from "./reap.ts";
 import { reconcile } from "./reconcile.ts";
 import { ReplicatedConnection } from "./replicas.ts";
 import { reserve } from "./reserve.ts";
@@ -248,26 +248,13 @@ export class RedisBroker implements Broker {
 
   async reap(queue: string): Promise<Reaped> {
     const keys = this.#space.of(queue);
-    const { resultAgeMs, failedAgeMs } = this.#limits;
-    const [advanced, more, suspects, lapsed, expired] = await this.#runner.run(
-      "reap",
-      [
-        keys.meta,
-        keys.workers,
-        keys.scheduled,
-        keys.retry,
-        keys.lone,
-        keys.ready,
-        keys.suspect,
-        keys.crashed,
-        keys.inbox,
-        keys.failed,
-        keys.buckets,
-      ],
-      [TICK_MS, LEASE_TICKS, resultAgeMs, failedAgeMs].map(String),
-    ) as [number, number, number, string[], string[]];
+    const { expired, ...reaped } = await reap(
+      this.#runner,
+      this.#limits,
+      keys,
+    );
     if (expired.length > 0) await this.#limiter.evict(keys, expired);
-    return { advanced: advanced === 1, more: more === 1, suspects, lapsed };
+    return reaped;
   }
 
   async wait(

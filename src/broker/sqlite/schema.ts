@@ -90,6 +90,10 @@ const TABLES = `
   ) WITHOUT ROWID;
 `;
 
+/** What version 2 added: it is made in a file of version 1 as well. */
+const ADDED = `
+`;
+
 /**
  * Opens the file; makes it, and its tables, if they are not there.
  *
@@ -135,14 +139,15 @@ function makeTables(db: Database, path: string): void {
   db.exec("BEGIN IMMEDIATE");
   // Another process may have been first.
   if (!isCurrent(db, path)) {
-    db.exec(TABLES);
+    if (schemaVersion(db) === 0) db.exec(TABLES);
+    db.exec(ADDED);
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
   db.exec("COMMIT");
 }
 
-/** Whether the tables are there; if not, nothing else may be there either. */
+/** Whether all tables are there; if none is, nothing else may be either. */
 function isCurrent(db: Database, path: string): boolean {
   // One statement, so that nobody can make the tables in between.
   const [tables, application, version] = db.row(
@@ -161,7 +166,7 @@ function isCurrent(db: Database, path: string): boolean {
         `this program writes ${SCHEMA_VERSION}`,
     );
   }
-  return true;
+  return version === SCHEMA_VERSION;
 }
 
 /** Makes the folder, if it is ours, and the file, which only we may read. */
