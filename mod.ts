@@ -37,6 +37,7 @@ export {
   ArgumentError,
   BrokerError,
   EnqueueUncertainError,
+  JobCancelledError,
   JobFailedError,
   type JobFailure,
   NoRetry,
@@ -46,6 +47,11 @@ export {
   RetryAfter,
   TtlExceededError,
 } from "./src/errors.ts";
-export type { JobPolicy, JobSpec } from "./src/job/policy.ts";
+export type {
+  QueueSettings,
+  QueueStatus,
+} from "./src/client/queue_settings.ts";
+export type { JobPolicy, JobSpec, UniquePolicy } from "./src/job/policy.ts";
+export type { GroupLimit, LimitRate, Limits } from "./src/job/limits.ts";
 export type { Backoff } from "./src/job/retry.ts";
 export { type CurrentJob, currentJob } from "./src/job_context.ts";

@@ -128,6 +128,27 @@ export class JobFailedError extends Error {
 }
 
 /**
+ * The job was cancelled before it had ended. It is also the reason with which
+ * the signal of a running job aborts.
+ *
+ * @example
+ * ```ts
+ * import { invoke, JobCancelledError } from "@mqk/core";
+ * const job = await invoke("./jobs/report.ts#build", 2026);
+ * await job.cancel();
+ * try {
+ *   await job.result();
+ * } catch (error) {
+ *   if (!(error instanceof JobCancelledError)) throw error;
+ * }
+ * ```
+ */
+export class JobCancelledError extends Error {
+  /** Name of the class. */
+  override name = "JobCancelledError";
+}
+
+/**
  * One attempt took longer than the job's ttl.
  *
  * @example It is the `cause` of a failed job

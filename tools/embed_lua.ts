@@ -19,14 +19,22 @@ function read(name: string): string {
   return Deno.readTextFileSync(join(folder, `${name}.lua`));
 }
 
+/** Goes in front of each script that uses what it defines. */
+const LIBRARIES = ["clock", "groups"];
+
+const constants = LIBRARIES.map((name) =>
+  `  ${name}: ${JSON.stringify(read(name))},\n`
+);
 const scripts = names
-  .filter((name) => name !== "prelude")
+  .filter((name) => !LIBRARIES.includes(name))
   .map((name) => `  ${name}: ${JSON.stringify(read(name))},\n`);
 const text =
   `// Generated from the .lua files by \`deno task lua\`: never edited.
 // deno-lint-ignore-file
-/** Goes in front of each script that reads the time. */
-export const PRELUDE: string = ${JSON.stringify(read("prelude"))};
+/** What scripts share, by name: see \`scripts.ts\`. */
+export const LIBRARIES: {
+${constants.map((line) => line.replace(/:.*,\n$/, ": string;\n")).join("")}} = {
+${constants.join("")}};
 /** The scripts by name. */
 export const SCRIPTS: {
 ${scripts.map((line) => line.replace(/:.*,\n$/, ": string;\n")).join("")}} = {

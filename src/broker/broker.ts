@@ -8,59 +8,17 @@
  * @module
  */
 
-/** A job on its way into a queue. */
-export interface Entry {
-  /** `<producer>.<n>`. */
-  readonly id: string;
-  readonly queue: string;
-  readonly message: string;
-  /** Milliseconds from now until it may run, by the broker's clock. */
-  readonly delayMs?: number;
-  /** Or the moment from which it may run, in milliseconds since 1970. */
-  readonly atMs?: number;
-  /** If a job with this key was stored on this queue within a day, store nothing. */
-  readonly idempotencyKey?: string;
-}
+import type { Ties } from "../job/ties.ts";
+import type { QueueControl } from "./control.ts";
+import type { JobStore } from "./job_store.ts";
 
-/** What programs that send jobs need of a broker. */
-export interface JobStore {
-  /**
-   * Stores jobs, in order within each queue. Answers, entry by entry, with the
-   * id under which the job is known: its own, or the first job's with that
-   * idempotency key.
-   *
-   * @throws {BrokerError} If it was refused for certain and nothing is stored.
-   * @throws {EnqueueUncertainError} If some entries may be stored.
-   */
-  enqueue(entries: readonly Entry[]): Promise<string[]>;
-
-  /**
-   * The stored outcomes of jobs (see `job/outcome.ts`), `null` where there is
-   * none yet or none any more.
-   */
-  results(queue: string, ids: readonly string[]): Promise<(string | null)[]>;
-
-  /**
-   * Calls `changed` after outcomes of jobs of one producer were stored, until
-   * the returned resource is disposed. Resolves when nothing stored from now on
-   * can be missed.
-   */
-  watchResults(
-    queue: string,
-    producer: string,
-    changed: ResultsChanged,
-  ): Promise<AsyncDisposable>;
-}
-
-/**
- * Hears of stored outcomes: the numbers `n` of the ids, or nothing if some may
- * have been missed (after a reconnect). Few short outcomes come along, in the
- * order of their numbers; others are to be read.
- */
-export type ResultsChanged = (
-  numbers?: readonly number[],
-  outcomes?: readonly string[],
-) => void;
+export type {
+  Cancellation,
+  Entry,
+  JobStore,
+  ResultsChanged,
+  UniqueKey,
+} from "./job_store.ts";
 
 /** How much to reserve, and what the caller believes. */
 export interface ReserveRequest {
@@ -93,6 +51,20 @@ export interface Batch {
   readonly messages: readonly string[];
   /** Suspects that wait in this queue. */
   readonly suspects: number;
+  /** How many jobs of this queue were ever cancelled: see `cancelled`. */
+  readonly cancels: number;
+  /** Jobs wait, but none may be taken now; ask again after so long. */
+  readonly blockedMs?: number;
+}
+
+/** What fast mode takes. */
+export type Taken = Pick<Batch, "messages" | "cancels" | "blockedMs">;
+
+/** Jobs that are cancelled and have not been dropped yet. */
+export interface Cancelled {
+  /** How many jobs of this queue were ever cancelled. */
+  readonly cancels: number;
+  readonly ids: readonly string[];
 }
 
 /**
@@ -122,10 +94,14 @@ export type Settlement =
     /** Where to store the outcome; left out: it is not stored. */
     readonly id?: string;
     readonly outcome?: string;
+    /** What it lets go; `{ id }` also of a job that was cancelled. */
+    readonly ties?: Ties;
   }
   | {
     readonly kind: "retry";
     readonly token: string;
+    /** It lets its place in its group go, and waits for it again. */
+    readonly ties?: Ties;
     /** Stored instead of the reserved one; unique (`uid`, if without id). */
     readonly message: string;
     readonly delayMs: number;
@@ -144,6 +120,7 @@ export type Settlement =
     readonly entry: string;
     readonly id?: string;
     readonly outcome?: string;
+    readonly ties?: Ties;
   };
 
 /** The outcome of a job of fast mode. */
@@ -170,10 +147,13 @@ export interface Renewal {
   readonly held: number;
   /** Version of the keys or tables; larger than ours: drain and leave. */
   readonly schema: number;
+  /** As in `Batch`. */
+  readonly cancels: number;
 }
 
 /** How many jobs are in which state. Not one atomic look at all of them. */
 export interface Counts {
+  /** Those of groups included. */
   readonly ready: number;
   readonly suspect: number;
   readonly crashed: number;
@@ -312,11 +292,20 @@ export interface Broker extends JobStore, AsyncDisposable {
   /** After a `wait` that was not followed by a `reserve`: lets others go. */
   pass(queue: string): Promise<void>;
 
-  /** Fast mode: removes waiting jobs for good. */
-  take(queue: string, limit: number, bytes: number): Promise<string[]>;
+  /** Fast mode: removes waiting jobs for good, and lets go what they have. */
+  take(queue: string, limit: number, bytes: number): Promise<Taken>;
 
   /** Fast mode: stores outcomes. */
   record(queue: string, outcomes: readonly OutcomeRecord[]): Promise<void>;
+
+  /** Jobs whose cancellation has a number above `after`. */
+  cancelled(queue: string, after: number): Promise<Cancelled>;
+
+  /** A job is about to start that has its unique key only until then. */
+  unlock(queue: string, ties: Ties): Promise<void>;
+
+  /** How queues are served. */
+  readonly control: QueueControl;
 
   /** How many jobs are in which state, queue by queue. */
   counts(queues: readonly string[]): Promise<Counts[]>;

@@ -102,6 +102,24 @@ export function queuesOption(description: string): Option {
     ]);
 }
 
+/** Reads `--queue` of `mqk run`, repeatable: a name, or name=weight. */
+export function servedQueues(
+  text: string,
+  before: ReadonlyMap<string, number | undefined> = new Map(),
+): ReadonlyMap<string, number | undefined> {
+  const [name, weight] = text.split("=", 2);
+  const number = weight === undefined
+    ? undefined
+    : wholeNumber(1, 1000)(weight);
+  const [first] = before.values();
+  if (before.size > 0 && (first === undefined) !== (number === undefined)) {
+    throw new ArgumentError(
+      "Cannot serve queues with and without a weight: give all one, or none",
+    );
+  }
+  return new Map(before).set(queueName(name), number);
+}
+
 /** Reads a whole number from `min` to `max`. */
 export function wholeNumber(
   min: number,

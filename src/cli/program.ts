@@ -1,11 +1,14 @@
 import { Command, CommanderError } from "npm:commander@15.1.0";
 import denoJson from "../../deno.json" with { type: "json" };
 import { ArgumentError } from "../errors.ts";
+import { cancelCommand } from "./cancel.ts";
 import { doctorCommand } from "./doctor.ts";
 import { failedCommand } from "./failed.ts";
 import { invokeCommand } from "./invoke.ts";
+import { limitCommand } from "./limit.ts";
 import { monitorCommand } from "./monitor.ts";
 import type { SetExitCode } from "./options.ts";
+import { pauseCommand, resumeCommand } from "./pause.ts";
 import { printError } from "./print_error.ts";
 import { runCommand } from "./run.ts";
 
@@ -52,6 +55,10 @@ function program(setExitCode: SetExitCode): Command {
     invokeCommand(setExitCode),
     monitorCommand(setExitCode),
     failedCommand(setExitCode),
+    cancelCommand(setExitCode),
+    pauseCommand(setExitCode),
+    resumeCommand(setExitCode),
+    limitCommand(setExitCode),
     doctorCommand(setExitCode),
   ];
   for (const command of commands) program.addCommand(command);

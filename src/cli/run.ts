@@ -3,8 +3,8 @@ import { DEFAULT_QUEUE } from "../job/policy.ts";
 import {
   addStoreOptions,
   importUrls,
-  queuesOption,
   seconds,
+  servedQueues,
   type SetExitCode,
   type StoreOptions,
   wholeNumber,
@@ -39,7 +39,8 @@ export interface RunOptions extends SandboxOptions, StoreOptions {
   readonly verbose: number;
   readonly logFormat: "text" | "json";
   readonly watch?: true;
-  readonly queue?: string[];
+  /** Names, and their weights if they have some. */
+  readonly queue?: ReadonlyMap<string, number | undefined>;
   readonly root?: string;
   readonly allowImport?: string[];
   readonly reload?: true;
@@ -82,9 +83,13 @@ export function runCommand(setExitCode: SetExitCode): Command {
         .choices(["text", "json"]).default("text"),
     )
     .option("--watch", "do what HUP does when a file below the root changes")
-    .addOption(queuesOption(
-      `serve this queue (default: ${DEFAULT_QUEUE}), in strict order`,
-    ))
+    .addOption(
+      new Option(
+        "--queue <name[=weight]>",
+        `serve this queue (default: ${DEFAULT_QUEUE}); repeatable: in strict\n` +
+          "order, or if all have weights each first as often as its weight",
+      ).argParser(servedQueues),
+    )
     .option(
       "--root <dir>",
       "job modules lie below it (default: folder of the nearest deno.json)",

@@ -42,7 +42,8 @@ export async function serve(
     startTogether: navigator.hardwareConcurrency,
     config: {
       dsn: printDsn(dsn),
-      queues: options.queue ?? [DEFAULT_QUEUE],
+      queues: [...options.queue?.keys() ?? [DEFAULT_QUEUE]],
+      weights: weightsOf(options.queue),
       root,
       modules,
       allowImport: options.allowImport ?? [],
@@ -73,6 +74,14 @@ export async function serve(
   await lines.flush();
   if (end.line !== undefined) printError(end.line);
   return end.exitCode;
+}
+
+function weightsOf(
+  queues: RunOptions["queue"],
+): Record<string, number> | undefined {
+  const weights = [...queues ?? []]
+    .flatMap(([name, weight]) => weight === undefined ? [] : [[name, weight]]);
+  return weights.length === 0 ? undefined : Object.fromEntries(weights);
 }
 
 /**

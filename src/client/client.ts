@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import type { JobPolicy, JobSpec } from "../job/policy.ts";
 import { jobContext } from "../job_context.ts";
 import type { Job } from "./job.ts";
+import type { QueueSettings } from "./queue_settings.ts";
 import { StoreClient } from "./store_client.ts";
 import { BorrowedStore, BrokerConnection } from "./store_connection.ts";
 import type { AnyJob, JobFunction, JobOf, ModuleJobs } from "./typed_jobs.ts";
@@ -96,6 +97,13 @@ export interface Client extends AsyncDisposable {
    * ```
    */
   job<T = unknown>(handle: string): Job<T>;
+
+  /**
+   * What can be set for a queue: whether it is paused, and its limits.
+   *
+   * @throws {ArgumentError} If it can't be the name of a queue.
+   */
+  queue(name: string): QueueSettings;
 
   /**
    * Waits until what was sent is answered, then closes the connections, as

@@ -1,11 +1,17 @@
 import {
   ArgumentError,
+  JobCancelledError,
   JobFailedError,
   ResultNotKeptError,
   ResultNotSerializableError,
   TtlExceededError,
 } from "../errors.ts";
-import { decodeOutcome, type ErrorData, type Outcome } from "../job/outcome.ts";
+import {
+  decodeOutcome,
+  encodeOutcome,
+  type ErrorData,
+  type Outcome,
+} from "../job/outcome.ts";
 import { type JobHandle, printHandle } from "./handle.ts";
 import type { Outcomes } from "./outcomes.ts";
 
@@ -19,10 +25,16 @@ const DEFAULT_TIMEOUT_SECONDS = 60;
  * - `pending`: it waits or runs;
  * - `done`: it returned;
  * - `failed`: it used up its attempts;
+ * - `cancelled`: it was cancelled;
  * - `expired`: it has no outcome, and could run more than an hour ago. It
  *   ended and its outcome is no longer kept, or it still waits.
  */
-export type JobStatus = "pending" | "done" | "failed" | "expired";
+export type JobStatus =
+  | "pending"
+  | "done"
+  | "failed"
+  | "cancelled"
+  | "expired";
 
 /** How to wait for a result. */
 export interface ResultOptions {
@@ -60,6 +72,7 @@ export interface Job<T = unknown> {
    *
    * @throws {JobFailedError} If it used up its attempts. `cause` is its own
    * error: name, message, stack; a `TtlExceededError` if it overran.
+   * @throws {JobCancelledError} If it was cancelled.
    * @throws {ResultTimeoutError} If there is no outcome within `timeout`. The
    * job goes on.
    * @throws {ResultNotKeptError} If it has ended, but what it returned is
@@ -89,6 +102,24 @@ export interface Job<T = unknown> {
    * @throws {BrokerError} If the broker can't be reached, or refuses.
    */
   status(): Promise<JobStatus>;
+
+  /**
+   * Cancels it. If it waits, it never starts. If it runs, its worker hears of
+   * it within about a second: its `signal` aborts, and if it goes on half a
+   * second later it is stopped as at the end of its ttl. What it returns before
+   * its worker has heard counts.
+   *
+   * @returns `false`: it had ended before.
+   * @throws {BrokerError} If the broker can't be reached, or refuses.
+   *
+   * @example
+   * ```ts
+   * import { invoke } from "@mqk/core";
+   * const job = await invoke({ job: "./jobs/report.ts#build", delay: 60 });
+   * await job.cancel(); // true
+   * ```
+   */
+  cancel(): Promise<boolean>;
 }
 
 /** A job whose outcome lies in a broker. */
@@ -130,7 +161,17 @@ export class StoredJob<T> implements Job<T> {
     const readAtMs = Date.now();
     const text = await this.#outcomes.read(queue, id);
     if (text === null) return this.#missed(readAtMs) ? "expired" : "pending";
-    return decodeOutcome(text).kind === "failed" ? "failed" : "done";
+    const { kind } = decodeOutcome(text);
+    return kind === "failed" || kind === "cancelled" ? kind : "done";
+  }
+
+  async cancel(): Promise<boolean> {
+    const { id, queue, dueMs, kept } = this.#handle;
+    return await this.#outcomes.cancel(queue, {
+      id,
+      dueMs,
+      ...(kept && { outcome: encodeOutcome({ kind: "cancelled" }) }),
+    });
   }
 
   /** After a read that found nothing. */
@@ -161,6 +202,8 @@ function value(id: string, outcome: Outcome): unknown {
       const { attempts, error } = outcome;
       throw new JobFailedError(id, { attempts, cause: revive(error) });
     }
+    case "cancelled":
+      throw new JobCancelledError(`Job ${id} was cancelled`);
     case "too_large":
       throw new ResultNotKeptError(notKept(id, outcome.message));
     case "not_serializable":

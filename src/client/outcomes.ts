@@ -1,4 +1,4 @@
-import type { JobStore } from "../broker/broker.ts";
+import type { Cancellation, JobStore } from "../broker/broker.ts";
 import {
   BrokerError,
   ResultNotKeptError,
@@ -34,6 +34,12 @@ export class Outcomes {
   /** The stored outcome, `null` if there is none. */
   read(queue: string, id: string): Promise<string | null> {
     return this.#reader.read(queue, id);
+  }
+
+  /** Cancels a job; `false`: it has ended before. */
+  async cancel(queue: string, job: Cancellation): Promise<boolean> {
+    const [cancelled] = await (await this.#store()).cancel(queue, [job]);
+    return cancelled;
   }
 
   /**

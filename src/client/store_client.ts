@@ -1,8 +1,13 @@
 import { Buffer } from "node:buffer";
-import type { Entry } from "../broker/broker.ts";
+import { hash } from "node:crypto";
+import type { Entry, UniqueKey } from "../broker/broker.ts";
 import { ArgumentError } from "../errors.ts";
 import { encodeArguments } from "../job/arguments.ts";
-import { encodeWithArguments, MAX_MESSAGE_BYTES } from "../job/message.ts";
+import {
+  encodeWithArguments,
+  MAX_MESSAGE_BYTES,
+  type Message,
+} from "../job/message.ts";
 import {
   checkPolicy,
   DEFAULT_QUEUE,
@@ -10,12 +15,14 @@ import {
   DEFAULT_TTL_SECONDS,
   type JobPolicy,
   type JobSpec,
+  type UniquePolicy,
 } from "../job/policy.ts";
 import { parseReference } from "../job/reference.ts";
 import type { Client, JobCall } from "./client.ts";
 import { parseHandle } from "./handle.ts";
 import { type Job, StoredJob } from "./job.ts";
 import { Outcomes } from "./outcomes.ts";
+import { type QueueSettings, StoredQueueSettings } from "./queue_settings.ts";
 import { BatchSender } from "./send_batch.ts";
 import type { StoreConnection } from "./store_connection.ts";
 import {
@@ -80,6 +87,10 @@ export class StoreClient implements Client {
     return new StoredJob<T>(parseHandle(handle), this.#outcomes);
   }
 
+  queue(name: string): QueueSettings {
+    return new StoredQueueSettings(name, () => this.#connection.control());
+  }
+
   async close(): Promise<void> {
     await this.#sender.idle();
     await this.#outcomes.close();
@@ -97,6 +108,8 @@ export class StoreClient implements Client {
       this.#checkedReference = spec.job;
     }
     const id = `${this.#producer}.${this.#jobs++}`;
+    const json = encodeArguments(args);
+    const unique = spec.unique && uniqueKey(spec.unique, spec.job, json);
     const message = encodeWithArguments({
       id,
       job: spec.job,
@@ -105,8 +118,10 @@ export class StoreClient implements Client {
       backoff: spec.backoff ?? "exponential",
       attempt: 1,
       result: spec.result ?? true,
+      unique: unique && inMessage(unique, spec.unique!),
+      group: spec.group,
       sentMs: Date.now(),
-    }, encodeArguments(args));
+    }, json);
     checkSize(message);
     return {
       id,
@@ -115,6 +130,8 @@ export class StoreClient implements Client {
       delayMs: spec.delay === undefined ? undefined : spec.delay * 1000,
       atMs: spec.at?.getTime(),
       idempotencyKey: spec.idempotencyKey,
+      unique,
+      group: spec.group,
     };
   }
 
@@ -133,6 +150,28 @@ function checkSpec(spec: JobSpec): void {
     );
   }
   checkPolicy(spec);
+}
+
+/** The unique key of a job: by default that of the same call. */
+function uniqueKey(
+  { key, for: period, onConflict }: UniquePolicy,
+  job: string,
+  args: string,
+): UniqueKey {
+  return {
+    key: key ?? hash("sha1", `${job}\n${args}`),
+    seconds: typeof period === "number" ? period : undefined,
+    replace: onConflict === "replace",
+  };
+}
+
+/** What a worker must know of it: nothing, if time lets it go. */
+function inMessage(
+  { key, seconds }: UniqueKey,
+  { for: period }: UniquePolicy,
+): Message["unique"] {
+  if (seconds !== undefined) return undefined;
+  return { key, until: period === "waiting" ? "start" : "end" };
 }
 
 function checkSize(message: string): void {

@@ -1,4 +1,5 @@
 import type { Broker, JobStore } from "../broker/broker.ts";
+import type { QueueControl } from "../broker/control.ts";
 import { type Dsn, printDsn } from "../broker/dsn.ts";
 import { hidePassword } from "../hide_password.ts";
 import { openBroker } from "../broker/open.ts";
@@ -13,6 +14,12 @@ export interface StoreConnection {
    * @throws {BrokerError} If it can't be opened, or was closed.
    */
   store(): Promise<JobStore>;
+  /**
+   * What sets how queues are served.
+   *
+   * @throws {BrokerError} As `store`, or if this client may not.
+   */
+  control(): Promise<QueueControl>;
   /** Closes what it opened. */
   close(): Promise<void>;
 }
@@ -27,7 +34,15 @@ export class BrokerConnection implements StoreConnection {
     this.#dsn = dsn;
   }
 
-  async store(): Promise<JobStore> {
+  store(): Promise<JobStore> {
+    return this.#open();
+  }
+
+  async control(): Promise<QueueControl> {
+    return (await this.#open()).control;
+  }
+
+  async #open(): Promise<Broker> {
     if (this.#closed) throw closed();
     this.#opening ??= open(this.#dsn);
     try {
@@ -59,6 +74,15 @@ export class BorrowedStore implements StoreConnection {
     return this.#closed
       ? Promise.reject(closed())
       : Promise.resolve(this.#store);
+  }
+
+  control(): Promise<QueueControl> {
+    return Promise.reject(
+      new BrokerError(
+        "Cannot change how a queue is served from inside a job: " +
+          "use a client with a DSN",
+      ),
+    );
   }
 
   close(): Promise<void> {

@@ -25,6 +25,10 @@ export interface Message {
   readonly attempt: number;
   /** Whether its outcome is kept. */
   readonly result: boolean;
+  /** The unique key that it has; until `"start"` or `"end"`. */
+  readonly unique?: { readonly key: string; readonly until: "start" | "end" };
+  /** The group to which it belongs. */
+  readonly group?: string;
   /** When it was sent, in milliseconds since 1970 by the sender's clock. */
   readonly sentMs?: number;
 }
@@ -68,6 +72,13 @@ export function encodeWithArguments(
   }
   if (message.attempt !== 1) text += `,"attempt":${message.attempt}`;
   if (!message.result) text += `,"result":false`;
+  if (message.unique !== undefined) {
+    const { key, until } = message.unique;
+    text += `,"unique":{"key":${JSON.stringify(key)},"until":"${until}"}`;
+  }
+  if (message.group !== undefined) {
+    text += `,"group":${JSON.stringify(message.group)}`;
+  }
   if (message.sentMs !== undefined) text += `,"sent":${message.sentMs}`;
   if (message.uid !== undefined) {
     text += `,"uid":${JSON.stringify(message.uid)}`;
@@ -102,6 +113,8 @@ export function decodeMessage(text: string): Message {
     backoff = "exponential",
     attempt = 1,
     result = true,
+    unique,
+    group,
     sent: sentMs,
   } = fields as Partial<Message> & { readonly sent?: number };
   if (id !== undefined && typeof id !== "string") {
@@ -118,6 +131,7 @@ export function decodeMessage(text: string): Message {
   if (sentMs !== undefined && typeof sentMs !== "number") {
     throw bad('"sent" must be a number');
   }
+  if (unique !== undefined || group !== undefined) checkTies(unique, group);
   // What has all defaults, as most messages do, needs no second look.
   if (
     ttl !== DEFAULT_TTL_SECONDS || retries !== DEFAULT_RETRIES ||
@@ -139,6 +153,8 @@ export function decodeMessage(text: string): Message {
     backoff,
     attempt,
     result,
+    unique,
+    group,
     sentMs,
   };
 }
@@ -151,6 +167,17 @@ export function messageReference(
     return parseReference(message.job);
   } catch (error) {
     throw bad((error as Error).message);
+  }
+}
+
+function checkTies(unique: Message["unique"], group: unknown): void {
+  if (group !== undefined && typeof group !== "string") {
+    throw bad('"group" must be text');
+  }
+  if (unique === undefined) return;
+  const { key, until } = Object(unique) as Record<string, unknown>;
+  if (typeof key !== "string" || until !== "start" && until !== "end") {
+    throw bad('"unique" must be { "key": text, "until": "start" or "end" }');
   }
 }
 

@@ -27,12 +27,15 @@ export type Outcome =
   /** Done, but JSON can't hold what it returned. */
   | { readonly kind: "not_serializable"; readonly message: string }
   /** Done, but the result is larger than what is kept. */
-  | { readonly kind: "too_large"; readonly message: string };
+  | { readonly kind: "too_large"; readonly message: string }
+  /** It was cancelled before it had ended. */
+  | { readonly kind: "cancelled" };
 
 /** JSON never begins with these marks, so a result is stored as it is. */
 const FAILED = "!";
 const NOT_SERIALIZABLE = "?";
 const TOO_LARGE = "~";
+const CANCELLED = "^";
 
 /** The stored form of an outcome. */
 export function encodeOutcome(outcome: Outcome): string {
@@ -46,6 +49,8 @@ export function encodeOutcome(outcome: Outcome): string {
       return NOT_SERIALIZABLE + outcome.message;
     case "too_large":
       return TOO_LARGE + outcome.message;
+    case "cancelled":
+      return CANCELLED;
   }
 }
 
@@ -58,6 +63,8 @@ export function decodeOutcome(text: string): Outcome {
       return { kind: "not_serializable", message: text.slice(1) };
     case TOO_LARGE:
       return { kind: "too_large", message: text.slice(1) };
+    case CANCELLED:
+      return { kind: "cancelled" };
     default:
       return { kind: "done", json: text };
   }

@@ -30,8 +30,46 @@ export interface JobPolicy {
    * day is not stored; the call answers with the first one.
    */
   idempotencyKey?: string;
+  /** Of jobs like this one only one is there at a time. */
+  unique?: UniquePolicy;
+  /**
+   * `[A-Za-z0-9_.-]{1,100}`: jobs of different groups take turns, and each
+   * group can have limits. Default: none.
+   */
+  group?: string;
   /** `false`: do not keep the result. Default `true`. */
   result?: boolean;
+}
+
+/**
+ * Of jobs with one key only one is there at a time, on each queue.
+ *
+ * @example While it waits, a second one would do the same
+ * ```ts
+ * import { invoke } from "@mqk/core";
+ * await invoke(
+ *   { job: "./jobs/search.ts#index", unique: { for: "waiting" } },
+ *   "article-7",
+ * );
+ * ```
+ */
+export interface UniquePolicy {
+  /**
+   * `[A-Za-z0-9_.-]{1,100}`. Default: one made of the job's reference and its
+   * arguments.
+   */
+  key?: string;
+  /**
+   * How long it has the key: `"running"`, until it has ended, however it ends;
+   * `"waiting"`, until it starts; or so many seconds from now, 1 to a year.
+   * Default `"running"`.
+   */
+  for?: "running" | "waiting" | number;
+  /**
+   * `"keep"`: if another job has the key, nothing is stored, and the call
+   * answers with that job. `"replace"`: that job is cancelled. Default `"keep"`.
+   */
+  onConflict?: "keep" | "replace";
 }
 
 /**
@@ -59,6 +97,7 @@ export const DEFAULT_RETRIES = 3;
 const MAX_TTL_SECONDS = 24 * 86_400;
 const MAX_RETRIES = 1000;
 const MAX_DELAY_SECONDS = 10 * 366 * 86_400;
+const MAX_UNIQUE_SECONDS = 366 * 86_400;
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 
 /**
@@ -99,16 +138,11 @@ export function checkPolicy(policy: JobPolicy): void {
       throw new ArgumentError("Cannot take this `at`: it must be a valid Date");
     }
   }
-  if (
-    policy.idempotencyKey !== undefined &&
-    (typeof policy.idempotencyKey !== "string" ||
-      !NAME.test(policy.idempotencyKey))
-  ) {
-    throw new ArgumentError(
-      `Cannot use idempotency key ${JSON.stringify(policy.idempotencyKey)}: ` +
-        "it must match [A-Za-z0-9_.-]{1,100}",
-    );
+  if (policy.idempotencyKey !== undefined) {
+    checkName(policy.idempotencyKey, "idempotency key");
   }
+  if (policy.unique !== undefined) checkUnique(policy.unique);
+  if (policy.group !== undefined) checkName(policy.group, "group");
   if (policy.result !== undefined && typeof policy.result !== "boolean") {
     throw new ArgumentError("Cannot take this `result`: it must be a boolean");
   }
@@ -120,10 +154,41 @@ export function checkPolicy(policy: JobPolicy): void {
  * @throws {ArgumentError} If it does not match `[A-Za-z0-9_.-]{1,100}`.
  */
 export function checkQueueName(name: string): void {
+  checkName(name, "queue name");
+}
+
+/**
+ * Checks a name of the user's.
+ *
+ * @throws {ArgumentError} If it does not match `[A-Za-z0-9_.-]{1,100}`.
+ */
+export function checkName(name: string, what: string): void {
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new ArgumentError(
-      `Cannot use queue name ${JSON.stringify(name)}: ` +
+      `Cannot use ${what} ${JSON.stringify(name)}: ` +
         "it must match [A-Za-z0-9_.-]{1,100}",
+    );
+  }
+}
+
+function checkUnique(unique: UniquePolicy): void {
+  if (typeof unique !== "object" || unique === null) {
+    throw new ArgumentError("Cannot take this `unique`: it must be an object");
+  }
+  const { key, for: period = "running", onConflict = "keep" } = unique;
+  if (key !== undefined) checkName(key, "unique key");
+  const isSeconds = typeof period === "number" && Number.isInteger(period) &&
+    period >= 1 && period <= MAX_UNIQUE_SECONDS;
+  if (period !== "running" && period !== "waiting" && !isSeconds) {
+    throw new ArgumentError(
+      `Cannot take unique.for ${JSON.stringify(period)}: it must be ` +
+        '"running", "waiting", or whole seconds from 1 to a year',
+    );
+  }
+  if (onConflict !== "keep" && onConflict !== "replace") {
+    throw new ArgumentError(
+      `Cannot take unique.onConflict ${JSON.stringify(onConflict)}: ` +
+        'it must be "keep" or "replace"',
     );
   }
 }

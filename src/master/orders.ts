@@ -43,6 +43,8 @@ export interface WorkerConfig {
   /** With its password. */
   readonly dsn: string;
   readonly queues: readonly string[];
+  /** By queue: how often it is asked first; left out: in strict order. */
+  readonly weights?: Readonly<Record<string, number>>;
   readonly root: string;
   readonly modules: readonly string[];
   readonly allowImport: readonly string[];

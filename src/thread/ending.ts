@@ -12,6 +12,7 @@ import {
   errorData,
   MAX_RESULT_LENGTH,
 } from "../job/outcome.ts";
+import { tiesOf } from "../job/ties.ts";
 import type { EndedOtherwise } from "./protocol.ts";
 import { refusalOf, type RefusalRules } from "./refusal.ts";
 import { abortError, type RunningJob } from "./running_job.ts";
@@ -66,6 +67,7 @@ export function failure(
 ): EndedOtherwise {
   const { fast } = rules;
   const { batch, index, message, abortedBy } = job;
+  if (abortedBy === "cancel") return cancelledJob(job);
   const wish = wishOf(thrown);
   // It was told to stop: not its own failure. Fast mode can't run it again.
   const stopped = abortedBy === "shutdown" || abortedBy === "lease";
@@ -82,9 +84,15 @@ export function failure(
     final: fast || wish?.final || refusal?.final,
     delayMs: wish?.delayMs,
   });
+  const ties = tiesOf(message);
   return failed.kind === "retry"
-    ? { index, ...failed, id: job.name, error }
-    : { index, ...failed, error };
+    ? { index, ...failed, id: job.name, error, ties }
+    : { index, ...failed, error, ties };
+}
+
+/** The end of a job that was cancelled. */
+export function cancelledJob({ index, name }: RunningJob): EndedOtherwise {
+  return { index, kind: "cancelled", id: name };
 }
 
 /** The end of a message that can't be read. */

@@ -7,9 +7,11 @@ import {
   messageReference,
   UndecodableMessageError,
 } from "../job/message.ts";
+import { tiesOf } from "../job/ties.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
 import { JobContexts } from "./contexts.ts";
 import {
+  cancelledJob,
   failure,
   type FailureRules,
   resultOutcome,
@@ -27,6 +29,8 @@ export interface ExecutorParts {
   mayStart(): boolean;
   /** The log wants to show the result of one more job. */
   wantsShown(): boolean;
+  /** A job is about to start that has its unique key only until then. */
+  unlock(batch: number, index: number): Promise<void>;
   warn(text: string): void;
 }
 
@@ -34,6 +38,7 @@ export interface ExecutorParts {
 export class Executor {
   readonly #parts: ExecutorParts;
   readonly #contexts = new JobContexts();
+  readonly #cancelled = new Set<string>();
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
@@ -64,10 +69,21 @@ export class Executor {
       return;
     }
     const job = new RunningJob(batch, index, message);
+    if (this.#cancelled.size > 0 && this.#cancelled.has(message.id ?? "")) {
+      batch.ended(cancelledJob(job));
+      return;
+    }
     const known = this.#parts.functions.known(message.job);
-    if (known !== undefined) return this.#call(job, known);
+    if (known !== undefined && message.unique?.until !== "start") {
+      return this.#call(job, known);
+    }
     batch.running.set(index, job);
     return this.#loadAndCall(job);
+  }
+
+  /** These jobs are not to start any more, whenever they come. */
+  cancelled(ids: readonly string[]): void {
+    for (const id of ids) this.#cancelled.add(id);
   }
 
   /** Aborts the signal of a job that runs on. */
@@ -104,11 +120,32 @@ export class Executor {
       } else this.#fail(job, error);
       return;
     }
-    // Loading takes time; nothing of the job has run, so it can go back.
-    if (job.abortedBy !== undefined || !this.#parts.mayStart()) {
+    // All this takes time; nothing of the job has run, so it can go back.
+    const unlocked = await this.#unlock(job);
+    const { abortedBy } = job;
+    if (abortedBy === "cancel") {
+      this.#end(job);
+      batch.ended(cancelledJob(job));
+    } else if (
+      !unlocked || abortedBy !== undefined || !this.#parts.mayStart()
+    ) {
       this.#end(job);
       batch.ended({ index, kind: "released" });
     } else await this.#call(job, found);
+  }
+
+  /** Lets a unique key go that is the job's until its start. */
+  async #unlock({ batch, index, message }: RunningJob): Promise<boolean> {
+    // In fast mode that was done when it was taken.
+    const { fast } = this.#parts.rules;
+    if (message.unique?.until !== "start" || fast) return true;
+    try {
+      await this.#parts.unlock(batch.number, index);
+      return true;
+    } catch (error) {
+      this.#parts.warn(`Cannot let a unique key go: ${describe(error)}`);
+      return false;
+    }
   }
 
   #call(job: RunningJob, found: JobFunction): Promise<void> | undefined {
@@ -134,12 +171,15 @@ export class Executor {
     const wanted = result && isJobId(id);
     const shows = this.#parts.wantsShown();
     const outcome = wanted || shows ? resultOutcome(value) : "";
-    job.batch.done(
-      job.index,
-      wanted ? id : undefined,
-      wanted ? outcome : undefined,
-      shows ? shownOutcome(outcome) : undefined,
-    );
+    const kept = wanted ? outcome : undefined;
+    const shown = shows ? shownOutcome(outcome) : undefined;
+    const ties = tiesOf(job.message);
+    const { batch, index } = job;
+    if (ties === undefined) {
+      batch.done(index, wanted ? id : undefined, kept, shown);
+    } else {
+      batch.ended({ index, kind: "done", id, outcome: kept, shown, ties });
+    }
   }
 
   #fail(job: RunningJob, thrown: unknown): undefined {

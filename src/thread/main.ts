@@ -56,16 +56,17 @@ function serve(
   const permit = new StartPermit(lease);
   const warnings = new LogShare(WARNINGS_PER_SECOND);
   const shown = new LogShare(shownPerSecond(options.verbosity));
+  const store = new PortJobStore(post);
   const executor = new Executor({
     functions: new JobFunctions(access, loader),
     rules: options,
     mayStart: () => permit.mayStart(),
     wantsShown: () => shown.take(Date.now()),
+    unlock: (batch, index) => store.unlock(batch, index),
     warn: (text) => {
       if (warnings.take(Date.now())) post({ kind: "warning", text });
     },
   });
-  const store = new PortJobStore(post);
   provideJobContext({ current: () => executor.current()?.current, store });
   installGuard({
     current: () => executor.current(),
@@ -81,6 +82,8 @@ function serve(
         return runner.add(data);
       case "abort":
         return runner.abort(data);
+      case "cancelled":
+        return runner.cancelled(data);
       case "ping":
         return post({
           kind: "pong",

@@ -35,6 +35,18 @@ export class PortJobStore implements JobStore {
     return await this.#call("results", [queue, ids]) as (string | null)[];
   }
 
+  async cancel(
+    queue: string,
+    jobs: Parameters<JobStore["cancel"]>[1],
+  ): Promise<boolean[]> {
+    return await this.#call("cancel", [queue, jobs]) as boolean[];
+  }
+
+  /** A job is about to start that has its unique key only until then. */
+  async unlock(batch: number, index: number): Promise<void> {
+    await this.#call("unlock", [batch, index]);
+  }
+
   async watchResults(
     queue: string,
     producer: string,

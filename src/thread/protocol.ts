@@ -5,6 +5,7 @@
  * @module
  */
 import type { ErrorData } from "../job/outcome.ts";
+import type { Ties } from "../job/ties.ts";
 import type { Sandbox } from "../master/orders.ts";
 
 /** A slot of the claim table: one `Int32` per job of a batch. */
@@ -44,7 +45,7 @@ export interface ThreadOptions {
 }
 
 /** Why the signal of a job aborts. */
-export type AbortReason = "ttl" | "shutdown" | "lease";
+export type AbortReason = "ttl" | "shutdown" | "lease" | "cancel";
 
 /** From the main thread to the job thread. */
 export type ToThread =
@@ -74,6 +75,8 @@ export type ToThread =
     readonly reason: AbortReason;
   }
   | { readonly kind: "ping"; readonly ping: number }
+  /** Further jobs that are not to be started, wherever they are. */
+  | { readonly kind: "cancelled"; readonly ids: readonly string[] }
   /** Answer to a `call`. */
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
   | {
@@ -119,8 +122,14 @@ export type FromThread =
     readonly args: readonly unknown[];
   };
 
-/** The verbs of `JobStore` that job code may use. */
-export type CallVerb = "enqueue" | "results" | "watch" | "unwatch";
+/** The verbs of `JobStore` that job code may use, and `unlock`. */
+export type CallVerb =
+  | "enqueue"
+  | "results"
+  | "watch"
+  | "unwatch"
+  | "cancel"
+  | "unlock";
 
 /** An error of the library that must arrive as itself on the other side. */
 export interface CallError extends ErrorData {
@@ -153,14 +162,26 @@ export type Ended =
     readonly outcome?: string;
     /** What to print after "Job finished and result is"; few have it. */
     readonly shown?: string;
+    readonly ties?: Ties;
   }
   | EndedOtherwise;
 
-/** How an attempt ended that is not done. */
+/** How an attempt ended that is not done, or of a job that is tied to something. */
 export type EndedOtherwise =
   | {
     readonly index: number;
+    readonly kind: "done";
+    readonly id?: string;
+    readonly outcome?: string;
+    readonly shown?: string;
+    readonly ties: Ties;
+  }
+  /** It was cancelled: not run, or stopped. */
+  | { readonly index: number; readonly kind: "cancelled"; readonly id: string }
+  | {
+    readonly index: number;
     readonly kind: "retry";
+    readonly ties?: Ties;
     /** The message with its next attempt. */
     readonly message: string;
     readonly delayMs: number;
@@ -173,6 +194,7 @@ export type EndedOtherwise =
     readonly entry: string;
     readonly id?: string;
     readonly outcome?: string;
+    readonly ties?: Ties;
     readonly error: ErrorData;
   }
   /** Ended by an abort for shutdown or a lost lease: hand it back uncharged. */

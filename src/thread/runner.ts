@@ -55,6 +55,18 @@ export class JobRunner {
     if (job !== undefined) this.#parts.executor.abort(job, reason);
   }
 
+  /** Further jobs are cancelled: what runs of them is told. */
+  cancelled({ ids }: Extract<ToThread, { kind: "cancelled" }>): void {
+    const { executor } = this.#parts;
+    executor.cancelled(ids);
+    const asked = new Set(ids);
+    for (const { running } of this.#batches.values()) {
+      for (const job of running.values()) {
+        if (asked.has(job.name)) executor.abort(job, "cancel");
+      }
+    }
+  }
+
   #turn(): void {
     this.#scheduled = false;
     this.#report();

@@ -1,4 +1,4 @@
-import { TtlExceededError } from "../errors.ts";
+import { JobCancelledError, TtlExceededError } from "../errors.ts";
 import type { CurrentJob } from "../job_context.ts";
 import type { Message } from "../job/message.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
@@ -69,6 +69,10 @@ export function abortError(reason: AbortReason, message: Message): Error {
       );
     case "shutdown":
       return new DOMException("The worker shuts down", "AbortError");
+    case "cancel":
+      return new JobCancelledError(
+        `Job ${message.id ?? ""} was cancelled`,
+      );
     case "lease":
       return new DOMException("The worker lost its lease", "AbortError");
   }

@@ -63,9 +63,16 @@ export class BurstReport {
   async #count(): Promise<number | undefined> {
     try {
       let waiting = 0;
-      for (const counts of await this.#broker.counts(this.#queues)) {
-        waiting += counts.ready + counts.suspect + counts.crashed +
-          counts.retry + counts.heldByLate;
+      const counts = await this.#broker.counts(this.#queues);
+      for (const [index, queue] of this.#queues.entries()) {
+        const { ready, suspect, crashed, retry, heldByLate } = counts[index];
+        waiting += heldByLate;
+        const left = ready + suspect + crashed + retry;
+        // Of a paused queue nobody can say when it is served again.
+        if (left === 0 || (await this.#broker.control.state(queue)).paused) {
+          continue;
+        }
+        waiting += left;
       }
       return waiting;
     } catch {

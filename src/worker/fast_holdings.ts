@@ -1,6 +1,6 @@
 import type { Batch, Broker } from "../broker/broker.ts";
 import type { Flight } from "./flight.ts";
-import type { Ending, Holdings } from "./holdings.ts";
+import type { Ending, Holdings, Reserved } from "./holdings.ts";
 
 /**
  * Fast mode: a job leaves the queue when it is taken, so nothing is held,
@@ -25,14 +25,14 @@ export class FastHoldings implements Holdings {
   async reserve(
     { limit, bytes }: { limit: number; bytes: number },
     adopt: (batch: Batch) => Flight,
-  ): Promise<{ flight?: Flight; suspects: number }> {
-    const messages = await this.#answer(
+  ): Promise<Reserved> {
+    const { messages, cancels, blockedMs } = await this.#answer(
       this.#broker.take(this.queue, limit, bytes),
     );
-    if (messages.length === 0) return { suspects: 0 };
+    if (messages.length === 0) return { suspects: 0, blockedMs };
     const tokens = messages.map((_, index) => String(index));
     return {
-      flight: adopt({ kind: "ready", tokens, messages, suspects: 0 }),
+      flight: adopt({ kind: "ready", tokens, messages, suspects: 0, cancels }),
       suspects: 0,
     };
   }

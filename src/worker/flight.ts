@@ -16,6 +16,8 @@ export class Flight {
   readonly number: number;
   readonly queue: string;
   readonly kind: Batch["kind"];
+  /** As in its batch. */
+  readonly cancels: number;
   readonly messages: readonly string[];
   readonly tokens: string[];
   readonly buffer: SharedArrayBuffer;
@@ -31,6 +33,7 @@ export class Flight {
     this.number = number;
     this.queue = queue;
     this.kind = batch.kind;
+    this.cancels = batch.cancels;
     this.messages = batch.messages;
     this.tokens = [...batch.tokens];
     this.dispatchedAtMs = nowMs;

@@ -27,6 +27,8 @@ export interface HeartbeatParts {
   readonly reaper: Pick<Reaper, "step">;
   /** What is published about this worker. */
   health(): Record<string, string>;
+  /** So many jobs of a queue were ever cancelled. */
+  cancelled(queue: string, cancels: number): void;
   fenced(error: FencedError): void;
   /** A later version of the program has changed the store. */
   outdated(error: SchemaError): void;
@@ -86,7 +88,7 @@ export class Heartbeat {
     const before = busy.map((queue) => queue.unanswered ? -1 : queue.held);
     const renewals = await broker.renew(worker, busy.map(({ queue }) => queue));
     for (const { queue } of busy) lease.renewed(queue, moment);
-    renewals.forEach(({ held, schema }, index) => {
+    renewals.forEach(({ held, schema, cancels }, index) => {
       const queue = busy[index];
       if (schema > SCHEMA_VERSION) {
         throw new SchemaError(
@@ -94,6 +96,7 @@ export class Heartbeat {
             `${schema}, this program writes ${SCHEMA_VERSION}`,
         );
       }
+      this.#parts.cancelled(queue.queue, cancels);
       // Only if no command can have changed it in between.
       const quiet = !queue.unanswered && queue.held === before[index];
       if (quiet && held !== before[index]) queue.disagree();

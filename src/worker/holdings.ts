@@ -23,6 +23,14 @@ export interface Ending {
 /** A line a minute says that the broker is away. */
 const COMPLAIN_EVERY_MS = 60_000;
 
+/** What a reserve brought. */
+export interface Reserved {
+  readonly flight?: Flight;
+  readonly suspects: number;
+  /** Jobs wait, but none may be had now: ask again after so long. */
+  readonly blockedMs?: number;
+}
+
 /** What a worker has of one queue, and the commands that change it. */
 export interface Holdings {
   readonly queue: string;
@@ -37,7 +45,7 @@ export interface Holdings {
   reserve(
     request: { limit: number; bytes: number; idle: boolean },
     adopt: (batch: Batch) => Flight,
-  ): Promise<{ flight?: Flight; suspects: number }>;
+  ): Promise<Reserved>;
   /**
    * The same, to be done when the broker wakes this worker; nothing: it can't
    * be done then. A flight that has arrived `stale` must be handed back.
@@ -111,7 +119,7 @@ export class LeasedHoldings implements Holdings {
   async reserve(
     request: { limit: number; bytes: number; idle: boolean },
     adopt: (batch: Batch) => Flight,
-  ): Promise<{ flight?: Flight; suspects: number }> {
+  ): Promise<Reserved> {
     if (this.#doubt) await this.#reconcile();
     let known = 0;
     for (const flight of this.#flights) {
@@ -123,7 +131,9 @@ export class LeasedHoldings implements Holdings {
         ...request,
         known,
       });
-      if (batch.tokens.length === 0) return { suspects: batch.suspects };
+      if (batch.tokens.length === 0) {
+        return { suspects: batch.suspects, blockedMs: batch.blockedMs };
+      }
       const flight = adopt(batch);
       this.#flights.add(flight);
       return { flight, suspects: batch.suspects };

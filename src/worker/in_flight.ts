@@ -1,16 +1,24 @@
 import type { Batch, Broker } from "../broker/broker.ts";
 import { jobLog } from "../log.ts";
+import { decodeMessage } from "../job/message.ts";
+import { tiesOf } from "../job/ties.ts";
 import type { WorkerConfig } from "../master/orders.ts";
 import type { Ended } from "../thread/protocol.ts";
 import type { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
+import { Cancellations } from "./cancellations.ts";
 import { FastHoldings } from "./fast_holdings.ts";
 import { Flight } from "./flight.ts";
 import { type Ending, type Holdings, LeasedHoldings } from "./holdings.ts";
 import type { JobLog } from "./job_log.ts";
 import type { JobThread } from "./job_thread.ts";
 import type { Lease } from "./lease.ts";
-import { logEnded, settleCrashed, settlementOf } from "./outcomes.ts";
+import {
+  cancelledEnd,
+  logEnded,
+  settleCrashed,
+  settlementOf,
+} from "./outcomes.ts";
 import { Prefetch } from "./prefetch.ts";
 import { Settler } from "./settler.ts";
 import { chargeOverrun, type Overrun, TtlWatch } from "./ttl.ts";
@@ -56,6 +64,7 @@ export class InFlightJobs {
   readonly #flights = new Map<number, Flight>();
   readonly #settlers = new Map<string, Settler>();
   readonly #ttl: TtlWatch;
+  readonly #cancellations: Cancellations;
   #batches = 0;
   #beginning = 0;
   #done = 0;
@@ -75,7 +84,12 @@ export class InFlightJobs {
       this.#settlers.set(queue, new Settler(own, parts.givenUp));
     }
     this.holdings = holdings;
+    this.#cancellations = new Cancellations(
+      broker,
+      (ids) => thread.post({ kind: "cancelled", ids }),
+    );
     this.#ttl = new TtlWatch({
+      cancelled: ({ id }) => this.#cancellations.has(id),
       overran: (overrun) => this.#overran(overrun),
       answered: (ping) => thread.answered(ping),
       lingers: parts.lingers,
@@ -135,6 +149,7 @@ export class InFlightJobs {
         tokens: flight.tokens.join(" "),
       });
     }
+    if (!await this.#knowsCancelled(flight)) return this.refuse(flight);
     if (flight.kind === "crashed") return this.#settleCrashed(flight);
     if (flight.kind === "suspect") {
       // Nobody may hand it back while its token changes.
@@ -149,6 +164,23 @@ export class InFlightJobs {
     if (this.#parts.stopping.aborted) return this.takeBack();
     this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#parts.thread.dispatch(flight);
+  }
+
+  /** Jobs of a queue that is served were cancelled. */
+  cancelled(queue: string, cancels: number): void {
+    if (this.#cancellations.isKnown(queue, cancels)) return;
+    this.#cancellations.read(queue).catch((error) =>
+      jobLog.debug("cancelled: {error}", { error })
+    );
+  }
+
+  /** A job is about to start that has its unique key only until then. */
+  async unlock(batch: number, index: number): Promise<void> {
+    const flight = this.#flights.get(batch);
+    if (flight === undefined) return;
+    const ties = tiesOf(decodeMessage(flight.messages[index]));
+    if (ties === undefined) return;
+    await this.#parts.broker.unlock(flight.queue, ties);
   }
 
   /** Hands back a flight that was not accepted. */
@@ -245,10 +277,32 @@ export class InFlightJobs {
     return false;
   }
 
+  /** Reads what was cancelled before this flight, if that is not known. */
+  async #knowsCancelled(flight: Flight): Promise<boolean> {
+    const { queue, cancels } = flight;
+    if (this.#cancellations.isKnown(queue, cancels)) return true;
+    this.#beginning++;
+    try {
+      await this.#cancellations.read(queue);
+      return true;
+    } catch (error) {
+      jobLog.debug("cancelled: {error}", { error });
+      return false;
+    } finally {
+      this.#beginning--;
+    }
+  }
+
   #settleCrashed(flight: Flight): void {
     const { config, log, failed } = this.#parts;
-    const endings = flight.messages.map((_, index) => {
+    const endings = flight.messages.map((text, index) => {
       flight.ended(index);
+      const dropped = cancelledEnd(
+        flight.tokens[index],
+        text,
+        (id) => this.#cancellations.has(id),
+      );
+      if (dropped !== undefined) return { flight, index, settlement: dropped };
       const settlement = settleCrashed(flight, index, config.maxMemoryMb);
       const left = settlement.kind === "retry";
       if (!left) failed();
@@ -296,10 +350,12 @@ export class InFlightJobs {
       .catch(this.#parts.givenUp);
   }
 
-  #overran({ flight, index, message }: Overrun): number {
+  #overran({ flight, index, message, cancelled }: Overrun): number {
     const { log, thread } = this.#parts;
-    log.timedOut(message.id ?? flight.tokens[index], message.ttl);
-    thread.abort(flight, index, "ttl");
+    if (!cancelled) {
+      log.timedOut(message.id ?? flight.tokens[index], message.ttl);
+    }
+    thread.abort(flight, index, cancelled ? "cancel" : "ttl");
     return thread.ping();
   }
 
@@ -319,9 +375,9 @@ export class InFlightJobs {
     for (const overrun of overruns) {
       const { flight, index } = overrun;
       if (!flight.ended(index)) continue;
-      const failed = chargeOverrun(overrun, this.#parts.config.fast);
-      if (failed.kind === "failed") this.#parts.failed();
-      const settlement = { token: flight.tokens[index], ...failed };
+      const token = flight.tokens[index];
+      const settlement = chargeOverrun(token, overrun, this.#parts.config.fast);
+      if (settlement.kind === "failed") this.#parts.failed();
       this.#settlers.get(flight.queue)!.add([{ flight, index, settlement }]);
     }
   }

@@ -22,6 +22,7 @@ import {
   type InFlight,
   type Prefetch,
 } from "./prefetch.ts";
+import { QueueOrder } from "./queue_order.ts";
 import type { SuspectPolicy } from "./suspects.ts";
 
 /** A line a minute says that nothing can be reserved. */
@@ -39,6 +40,7 @@ export interface IntakeParts {
   readonly broker: Broker;
   readonly worker: string;
   readonly queues: readonly string[];
+  readonly weights?: Readonly<Record<string, number>>;
   readonly holdings: ReadonlyMap<string, Holdings>;
   readonly prefetch: Prefetch;
   readonly suspects: SuspectPolicy;
@@ -81,6 +83,7 @@ export class Intake {
   readonly #stopping: AbortSignal;
   readonly #time: IntakeTime;
   readonly #broken = new Set<string>();
+  readonly #order: QueueOrder;
   /** What a wake-up is to bring. */
   readonly onWake: ReserveOnWake;
   /** A reserve is under way that may bring a suspect. */
@@ -97,6 +100,7 @@ export class Intake {
     this.#parts = parts;
     this.#stopping = stopping;
     this.#time = time;
+    this.#order = new QueueOrder(parts.queues, parts.weights);
     this.onWake = {
       worker: parts.worker,
       request: (queue) => this.#reserveOnWake(queue),
@@ -152,7 +156,7 @@ export class Intake {
   }
 
   /**
-   * Asks the named queues in strict order, once each, for `limit` jobs. Of many
+   * Asks the named queues in their order, once each, for `limit` jobs. Of many
    * queues, what turns out to be empty is asked no more.
    */
   async reserve(
@@ -163,17 +167,21 @@ export class Intake {
     let left = Math.min(limit, BATCH_JOBS);
     let bytes = BATCH_BYTES;
     let gotAny = false;
-    for (const queue of this.#parts.queues) {
+    for (const queue of this.#order.turn(this.#time.nowMs())) {
       if (!named.has(queue) || this.#broken.has(queue)) continue;
       const moment = lease.moment();
       const idle = this.#asksIdle = this.#nothingInFlight();
       try {
-        const { flight, suspects: waiting } = await holdings.get(queue)!
+        const reserved = await holdings.get(queue)!
           .reserve(
             { limit: left, bytes, idle },
             (batch) => this.#parts.adopt(queue, batch),
           );
+        const { flight, suspects: waiting, blockedMs } = reserved;
         this.#failures = 0;
+        if (blockedMs !== undefined) {
+          this.#order.close(queue, this.#time.nowMs() + blockedMs);
+        }
         suspects.heard(queue, waiting, this.#time.nowMs());
         if (!this.#askAll && isAll(flight, left)) named.delete(queue);
         if (flight === undefined) continue;
@@ -258,7 +266,7 @@ export class Intake {
    * or nothing may be reserved any more.
    */
   async #wait(): Promise<readonly string[]> {
-    const { broker, queues, changed, suspects } = this.#parts;
+    const { broker, changed, suspects } = this.#parts;
     const end = new AbortController();
     const signal = AbortSignal.any([this.#stopping, end.signal]);
     let busy = !this.#nothingInFlight();
@@ -271,8 +279,20 @@ export class Intake {
         if (this.#limit() === 0 || suspects.known && idle) end.abort();
       }
     })();
-    const served = queues.filter((queue) => !this.#broken.has(queue));
+    const nowMs = this.#time.nowMs();
+    const served = this.#order.open(nowMs)
+      .filter((queue) => !this.#broken.has(queue));
+    const opensInMs = this.#order.opensAtMs - nowMs;
+    const opening = opensInMs === Infinity
+      ? undefined
+      : setTimeout(() => end.abort(), opensInMs);
     try {
+      if (served.length === 0) {
+        await new Promise((resolve) =>
+          signal.addEventListener("abort", resolve, { once: true })
+        );
+        return [];
+      }
       const named = await broker.wait(served, signal, this.onWake);
       // What woke us is for another if we can't take it.
       if (this.#askAll && named.length > 0 && this.#limit() === 0) {
@@ -283,6 +303,7 @@ export class Intake {
       await this.#recovered(served[0], error);
       return [];
     } finally {
+      clearTimeout(opening);
       end.abort();
       changed.give();
       await watching;

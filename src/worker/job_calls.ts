@@ -1,4 +1,4 @@
-import type { Entry, JobStore } from "../broker/broker.ts";
+import type { Cancellation, Entry, JobStore } from "../broker/broker.ts";
 import { ArgumentError, EnqueueUncertainError } from "../errors.ts";
 import { errorData } from "../job/outcome.ts";
 import { checkQueueName } from "../job/policy.ts";
@@ -12,12 +12,21 @@ type Call = Extract<FromThread, { kind: "call" }>;
  */
 export class JobCalls {
   readonly #store: JobStore;
+  readonly #unlock: (batch: number, index: number) => Promise<void>;
   readonly #post: (message: ToThread) => void;
   readonly #watches = new Map<number, Promise<AsyncDisposable>>();
 
-  /** @param post Sends an answer to the job thread. */
-  constructor(store: JobStore, post: (message: ToThread) => void) {
+  /**
+   * @param unlock Lets the unique key of a job go that is about to start.
+   * @param post Sends an answer to the job thread.
+   */
+  constructor(
+    store: JobStore,
+    unlock: (batch: number, index: number) => Promise<void>,
+    post: (message: ToThread) => void,
+  ) {
     this.#store = store;
+    this.#unlock = unlock;
     this.#post = post;
   }
 
@@ -37,6 +46,13 @@ export class JobCalls {
         return await this.#store.enqueue(checkEntries(args[0]));
       case "results":
         return await this.#store.results(queueName(args[0]), texts(args[1]));
+      case "cancel":
+        return await this.#store.cancel(
+          queueName(args[0]),
+          checkCancellations(args[1]),
+        );
+      case "unlock":
+        return await this.#unlock(Number(args[0]), Number(args[1]));
       case "watch": {
         const [queue, producer, watch] = args;
         const opening = this.#store.watchResults(
@@ -79,6 +95,15 @@ function checkEntries(value: unknown): Entry[] {
     text(message);
   }
   return value;
+}
+
+function checkCancellations(value: unknown): Cancellation[] {
+  if (!Array.isArray(value)) throw new ArgumentError("Cannot cancel: no list");
+  return value.map(({ id, dueMs, outcome }) => ({
+    id: text(id),
+    dueMs: Number(dueMs),
+    ...(outcome !== undefined && { outcome: text(outcome) }),
+  }));
 }
 
 function queueName(value: unknown): string {

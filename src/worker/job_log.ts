@@ -3,7 +3,7 @@ import { jobLog } from "../log.ts";
 /** Lines a second of each kind that name single jobs; the rest is counted. */
 const LINES_PER_SECOND = 100;
 
-type Kind = "finished" | "failed" | "put back";
+type Kind = "finished" | "failed" | "cancelled" | "put back";
 
 /** Of one kind in this second. */
 interface Share {
@@ -22,6 +22,7 @@ export class JobLog implements Disposable {
   readonly #shares: Record<Kind, Share> = {
     "finished": { lines: 0, uncounted: 0 },
     "failed": { lines: 0, uncounted: 0 },
+    "cancelled": { lines: 0, uncounted: 0 },
     "put back": { lines: 0, uncounted: 0 },
   };
 
@@ -46,6 +47,12 @@ export class JobLog implements Disposable {
   failed(id: string, error: string, next: string): void {
     if (!this.#admits("failed")) return;
     jobLog.warn("The job {id} failed: {error}; {next}", { id, error, next });
+  }
+
+  /** A job was cancelled: it is not run, or was stopped. */
+  cancelled(id: string): void {
+    if (this.#quiet || !this.#admits("cancelled")) return;
+    jobLog.info("The job {id} was cancelled.", { id });
   }
 
   /** A message of a later program waits for one that knows it. */

@@ -1,7 +1,8 @@
 import type { Settlement } from "../broker/broker.ts";
 import { failAttempt, failUndecodable } from "../job/attempt.ts";
-import { decodeMessage, type Message } from "../job/message.ts";
-import { type ErrorData, errorData } from "../job/outcome.ts";
+import { decodeMessage, isJobId, type Message } from "../job/message.ts";
+import { encodeOutcome, type ErrorData, errorData } from "../job/outcome.ts";
+import { tiesOf } from "../job/ties.ts";
 import type { Ended } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
 import type { JobLog } from "./job_log.ts";
@@ -35,13 +36,22 @@ export function settlementOf(
   const token = flight.tokens[ended.index];
   switch (ended.kind) {
     case "done":
-      return { kind: "done", token, id: ended.id, outcome: ended.outcome };
+      return {
+        kind: "done",
+        token,
+        id: ended.id,
+        outcome: ended.outcome,
+        ties: ended.ties,
+      };
+    case "cancelled":
+      return cancelledEnd(token, flight.messages[ended.index], () => true);
     case "retry":
       return {
         kind: "retry",
         token,
         message: ended.message,
         delayMs: ended.delayMs,
+        ties: ended.ties,
       };
     case "failed":
       return {
@@ -50,6 +60,7 @@ export function settlementOf(
         entry: ended.entry,
         id: ended.id,
         outcome: ended.outcome,
+        ties: ended.ties,
       };
     case "postponed":
       return {
@@ -88,9 +99,42 @@ export function settleCrashed(
     return { token, ...failUndecodable(text, errorData(error)) };
   }
   const failed = failAttempt(text, message, workerDied(maxMemoryMb));
+  const ties = tiesOf(message);
   return failed.kind === "retry"
-    ? { token, ...failed, alone: true }
-    : { token, ...failed };
+    ? { token, ...failed, ties, alone: true }
+    : { token, ...failed, ties };
+}
+
+/** How a job ends that was cancelled; nothing: it was not. */
+export function cancelledEnd(
+  token: string,
+  text: string,
+  isCancelled: (id: string | undefined) => boolean,
+): Settlement | undefined {
+  let message: Message;
+  try {
+    message = decodeMessage(text);
+  } catch {
+    return undefined;
+  }
+  return isCancelled(message.id)
+    ? cancelledSettlement(token, message)
+    : undefined;
+}
+
+/** The end of a job that was cancelled: the broker need not know of it any more. */
+export function cancelledSettlement(
+  token: string,
+  message: Message,
+): Settlement {
+  const { id, result } = message;
+  const kept = result && isJobId(id);
+  return {
+    kind: "done",
+    token,
+    ...(kept && { id, outcome: encodeOutcome({ kind: "cancelled" }) }),
+    ties: tiesOf(message) ?? (id === undefined ? undefined : { id }),
+  };
 }
 
 /** Says in the log what became of a job. */
@@ -110,6 +154,8 @@ export function logEnded(log: JobLog, flight: Flight, ended: Ended): void {
         printError(ended.error),
         "it has used up its attempts",
       );
+    case "cancelled":
+      return log.cancelled(ended.id);
     case "postponed":
       return log.putBack(flight.tokens[ended.index]);
     case "released":

@@ -1,7 +1,10 @@
-import { failAttempt, type FailedAttempt } from "../job/attempt.ts";
+import type { Settlement } from "../broker/broker.ts";
+import { failAttempt } from "../job/attempt.ts";
 import { decodeMessage, type Message } from "../job/message.ts";
+import { tiesOf } from "../job/ties.ts";
 import { Slot } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
+import { cancelledSettlement } from "./outcomes.ts";
 
 /** The job thread limits loading itself; this is for one that is stuck in it. */
 const LOAD_WITHIN_MS = 32_000;
@@ -11,6 +14,8 @@ export const GRACE_MS = 500;
 
 /** What the watch does to jobs that overran. */
 export interface TtlEvents {
+  /** Whether a job that runs is to be stopped before its ttl. */
+  cancelled(message: Message): boolean;
   /** Aborts the signal; answers with a ping that the thread must answer. */
   overran(overrun: Overrun): number;
   /** Whether the thread has answered that ping. */
@@ -21,14 +26,17 @@ export interface TtlEvents {
   silent(overruns: readonly Overrun[]): void;
 }
 
-/** A job that is, or was, past its ttl. */
+/** A job that is, or was, past its ttl, or is cancelled. */
 export interface Overrun {
   readonly flight: Flight;
   readonly index: number;
   readonly message: Message;
+  /** It was cancelled, which is treated as the end of its ttl. */
+  readonly cancelled: boolean;
 }
 
 interface Watched extends Overrun {
+  cancelled: boolean;
   /** Whether it is loading its module or runs, and since when. */
   slot: number;
   sinceMs: number;
@@ -113,6 +121,7 @@ export class TtlWatch {
       this.#watched.set(key, {
         ...job,
         message,
+        cancelled: false,
         sinceMs: nowMs,
         state: "running",
         abortedAtMs: 0,
@@ -122,7 +131,8 @@ export class TtlWatch {
       const limitMs = watched.slot === Slot.loading
         ? LOAD_WITHIN_MS
         : watched.message.ttl * 1000;
-      if (nowMs - watched.sinceMs < limitMs) return;
+      watched.cancelled = this.#events.cancelled(watched.message);
+      if (!watched.cancelled && nowMs - watched.sinceMs < limitMs) return;
       watched.state = "aborted";
       watched.abortedAtMs = nowMs;
       watched.ping = this.#events.overran(watched);
@@ -145,13 +155,16 @@ function messageOf(flight: Flight, index: number): Message | undefined {
   }
 }
 
-/** Charges an overrun job for its attempt. */
+/** Charges an overrun job for its attempt; one that was cancelled has ended. */
 export function chargeOverrun(
-  { flight, index, message }: Overrun,
+  token: string,
+  { flight, index, message, cancelled }: Overrun,
   final: boolean,
-): FailedAttempt {
-  return failAttempt(flight.messages[index], message, {
+): Settlement {
+  if (cancelled) return cancelledSettlement(token, message);
+  const failed = failAttempt(flight.messages[index], message, {
     name: "TtlExceededError",
     message: `The attempt exceeded its ttl of ${message.ttl} s`,
   }, { final });
+  return { token, ...failed, ties: tiesOf(message) };
 }

@@ -71,6 +71,7 @@ export class QueueWorker {
   async #open(): Promise<void> {
     const calls = new JobCalls(
       this.#broker,
+      (batch, index) => this.#jobs.unlock(batch, index),
       (message) => thread.post(message),
     );
     const thread = await JobThread.start(this.#config, this.#lease, {
@@ -147,6 +148,7 @@ export class QueueWorker {
       broker: this.#broker,
       worker: this.#config.name,
       queues: this.#config.queues,
+      weights: this.#config.weights,
       holdings: jobs.holdings,
       prefetch: jobs.prefetch,
       suspects: this.#suspects,
@@ -180,6 +182,7 @@ export class QueueWorker {
       lease: this.#lease,
       reaper: new Reaper(this.#broker, queues, first, { suspects }),
       health: () => this.#health(),
+      cancelled: (queue, cancels) => this.#jobs.cancelled(queue, cancels),
       fenced: (error) => this.#fenced(error),
       outdated: (error) => this.#retire(error.message),
     });

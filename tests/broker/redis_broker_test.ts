@@ -14,7 +14,7 @@ import { exercise } from "./conformance/suite.ts";
  * one: a script can read only that of its own.
  */
 const CLOCKS = ["{a}now", "{b}now", "{c}now"];
-const PRELUDE = `local function now_ms()
+const CLOCK = `local function now_ms()
   for _, key in ipairs({ '${CLOCKS.join("', '")}' }) do
     local now = redis.pcall('GET', key)
     if type(now) == 'string' then return tonumber(now) end
@@ -56,7 +56,7 @@ function stores(
   return async (limits) => {
     const dsn = { kind: "redis", url: url() } as const;
     const { prefix } = parseRedisDsn(dsn.url);
-    const options = { limits, scripts: { prelude: PRELUDE } };
+    const options = { limits, scripts: { clock: CLOCK } };
     const resources = new AsyncDisposableStack();
     const open = async () =>
       resources.use(await RedisBroker.open(dsn, options));

@@ -51,6 +51,6 @@ Deno.test("redis: a thousand and more due jobs are ready within one tick", async
   assert.ok(steps.filter(({ advanced }) => advanced).length < 3);
   const [{ ready, scheduled }] = await broker.counts(["q"]);
   assert.deepEqual([ready, scheduled], [1200, 0]);
-  const first = await broker.take("q", 2, 1000);
+  const { messages: first } = await broker.take("q", 2, 1000);
   assert.deepEqual(first, ["0", "1"], "the one that was due first is first");
 });

@@ -88,7 +88,10 @@ Deno.test("redis: a job that a forgotten wait took is put back within two ticks,
   });
   assert.deepEqual(wait.answer, ["q"]);
   assert.ok(performance.now() - startedMs < 2500);
-  assert.deepEqual(await broker.take("q", 10, 1000), ["first", "second"]);
+  assert.deepEqual((await broker.take("q", 10, 1000)).messages, [
+    "first",
+    "second",
+  ]);
 });
 
 Deno.test("redis: a job for a queue that a busy worker once waited for wakes an idle one at once", async () => {
@@ -120,7 +123,7 @@ Deno.test("redis: many waits, served or aborted, use the connections of the firs
     const wait = new Wait(broker, ["a", "b"]);
     await server.call("RPUSH", "mqk:{b}:ready", `job ${i}`);
     assert.deepEqual(await wait.ended, ["b"]);
-    assert.deepEqual(await broker.take("b", 10, 1000), [`job ${i}`]);
+    assert.deepEqual((await broker.take("b", 10, 1000)).messages, [`job ${i}`]);
   }
   assert.equal(await connections(server), before);
 });
@@ -164,7 +167,7 @@ Deno.test("redis: one connection waits for a hundred queues, and names the one w
     await tracked(server, queue);
     await server.call("RPUSH", `mqk:{${queue}}:ready`, "job");
     assert.deepEqual(await wait.ended, [queue]);
-    assert.deepEqual(await broker.take(queue, 10, 1000), ["job"]);
+    assert.deepEqual((await broker.take(queue, 10, 1000)).messages, ["job"]);
   }
   assert.equal(await connections(server), before);
   const wait = new Wait(broker, MANY);

@@ -82,7 +82,8 @@ async function echo(): Promise<void> {
   say("ready");
   for (;;) {
     await broker.wait(["ping"], never);
-    for (const message of await broker.take("ping", 10, 1000)) {
+    const { messages } = await broker.take("ping", 10, 1000);
+    for (const message of messages) {
       if (message === "end") return;
       await broker.enqueue([{ id: "p.0", queue: "pong", message }]);
     }

@@ -144,7 +144,7 @@ Deno.test("sqlite: jobs outlive the processes that stored them", async () => {
     await broker.enqueue([{ id: "p.0", queue: "q", message: "m" }]);
   }
   await using broker = await open(path);
-  assert.deepEqual(await broker.take("q", 10, 1000), ["m"]);
+  assert.deepEqual((await broker.take("q", 10, 1000)).messages, ["m"]);
 });
 
 Deno.test("sqlite: a text with NUL characters is stored whole beside others", async () => {

@@ -18,6 +18,8 @@ const PLAIN: Message = {
   backoff: { fixed: 2 },
   attempt: 1,
   result: true,
+  unique: { key: "k", until: "end" },
+  group: "g",
   sentMs: 1_764_130_000_123,
 };
 

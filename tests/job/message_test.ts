@@ -20,6 +20,8 @@ const PLAIN: Message = {
   backoff: "exponential",
   attempt: 1,
   result: true,
+  unique: undefined,
+  group: undefined,
   sentMs: undefined,
 };
 
@@ -41,6 +43,8 @@ Deno.test("a message is decoded as it was encoded, whatever differs from the def
       { attempt: 4 },
       { result: false },
       { sentMs: 1_764_130_000_123 },
+      { unique: { key: "a.b", until: "start" as const } },
+      { group: "tenant-7" },
       { args: [] },
       { args: ["\u0000", "🦕", "\u2028", "9007199254740993", "", '"\\'] },
       { args: [[[]], { a: null, "": [{}] }] },
@@ -100,6 +104,9 @@ const UNDECODABLE: readonly (readonly [string, RegExp])[] = [
   ['{"v":1,"job":"sum","backoff":null}', /backoff/],
   ['{"v":1,"job":"sum","result":0}', /result/],
   ['{"v":1,"job":"sum","sent":"now"}', /"sent" must be a number/],
+  ['{"v":1,"job":"sum","group":7}', /"group" must be text/],
+  ['{"v":1,"job":"sum","unique":"key"}', /"unique" must be/],
+  ['{"v":1,"job":"sum","unique":{"key":"k","until":"x"}}', /"unique" must be/],
 ];
 
 for (const [text, message] of UNDECODABLE) {

@@ -101,7 +101,11 @@ export function neverRenewing(
   return overriding(broker, {
     renew: (_worker, queues) =>
       Promise.resolve(
-        queues.map((queue) => ({ held: holdings.get(queue)!.held, schema: 1 })),
+        queues.map((queue) => ({
+          held: holdings.get(queue)!.held,
+          schema: 1,
+          cancels: 0,
+        })),
       ),
   });
 }

@@ -18,7 +18,7 @@ import type { Command, Line } from "./line.ts";
 import type { Look, Store } from "./store.ts";
 
 /** The time is one argument more, so that the model turns the clock. */
-const PRELUDE = `local model_ms = tonumber(table.remove(ARGV))
+const CLOCK = `local model_ms = tonumber(table.remove(ARGV))
 local function now_ms() return model_ms end
 `;
 
@@ -67,7 +67,7 @@ export async function loadScripts(
   connection: ServerConnection,
   broken: ScriptTexts["scripts"] = {},
 ): Promise<Omit<RedisParts, "connection">> {
-  const scripts = new Scripts({ prelude: PRELUDE, scripts: broken });
+  const scripts = new Scripts({ clock: CLOCK, scripts: broken });
   const load = (text: string): Promise<unknown> =>
     connection.call(undefined, ["SCRIPT", "LOAD", text]);
   const names = new Map<string, ScriptName>();
@@ -242,7 +242,7 @@ export class RedisStore implements Store {
     const name = names.get(args[1]) ?? args[0];
     tamper?.(name, owner, args);
     const enqueues = name === "RPUSH" || name === "schedule" ||
-      name === "enqueue_once";
+      name === "enqueue_tied";
     const taken: Taken[] = [];
     return {
       lost: () => taken.forEach((one) => this.#ledger.fast.answerLost(one)),
@@ -312,11 +312,12 @@ export class RedisStore implements Store {
     args: string[],
     taken: Taken[],
   ): Promise<unknown> {
-    const messages = await this.#script("take", args) as string[];
+    const reply = await this.#script("take", args) as [string[], ...unknown[]];
+    const [messages] = reply;
     if (messages.length > 0) {
       taken.push(this.#ledger.fast.took(owner, messages));
     }
-    return messages;
+    return reply;
   }
 
   async #enqueue(
@@ -328,7 +329,7 @@ export class RedisStore implements Store {
     for (const message of args.slice(2)) {
       if (!message.includes('"args"')) continue;
       // A second one with the same idempotency key stores nothing.
-      if (name === "enqueue_once" && this.#ledger.of(message).born > 0) {
+      if (name === "enqueue_tied" && this.#ledger.of(message).born > 0) {
         continue;
       }
       this.#ledger.stored(owner, message);

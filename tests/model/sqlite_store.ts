@@ -1,4 +1,8 @@
-import type { Broker, Settlement } from "../../src/broker/broker.ts";
+import type {
+  Broker,
+  Settlement,
+  Taken as TakenJobs,
+} from "../../src/broker/broker.ts";
 import { type Database, textOf } from "../../src/broker/sqlite/database.ts";
 import { parseToken, printToken } from "../../src/broker/sqlite/store.ts";
 import type { Taken } from "./fast_jobs.ts";
@@ -187,10 +191,9 @@ export class SqliteStore implements Store {
       lost: () => taken.forEach((one) => fast.answerLost(one)),
       run: async () => {
         const answer = await this.#run(owner, real, verb, args);
-        const messages = answer as string[];
-        if (verb === "take" && messages.length > 0) {
-          taken.push(fast.took(owner, messages));
-        }
+        if (verb !== "take") return answer;
+        const { messages } = answer as TakenJobs;
+        if (messages.length > 0) taken.push(fast.took(owner, messages));
         return answer;
       },
     };

@@ -120,6 +120,7 @@ export class WorkerParts {
       lease: this.lease,
       reaper: { step: reap },
       health: () => ({}),
+      cancelled: () => {},
       fenced: () => {},
       outdated: () => {},
     });

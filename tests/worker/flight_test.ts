@@ -8,6 +8,7 @@ function flight(): Flight {
     tokens: ["1:0", "1:1", "1:2"],
     messages: ["a", "b", "c"],
     suspects: 0,
+    cancels: 0,
   }, 0);
 }
 

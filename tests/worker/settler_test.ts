@@ -19,6 +19,7 @@ Deno.test("what ends while a settle is under way is settled together, in order",
     tokens: ["a", "b", "c"],
     messages: ["", "", ""],
     suspects: 0,
+    cancels: 0,
   }, 0);
   const ending = (token: string): Ending => ({
     flight,

@@ -6,16 +6,18 @@ import { chargeOverrun, TtlWatch } from "../../src/worker/ttl.ts";
 const MESSAGE =
   '{"v":1,"id":"p.1","job":"mqk:calculator#sum","args":[],"ttl":1}';
 
-function watched(answers: boolean, message = MESSAGE) {
+function watched(answers: boolean, message = MESSAGE, cancelled?: string) {
   const seen: string[] = [];
   const flight = new Flight(1, "q", {
     kind: "ready",
     tokens: ["1:0"],
     messages: [message],
     suspects: 0,
+    cancels: 0,
   }, 0);
   const slots = new Int32Array(flight.buffer);
   const watch = new TtlWatch({
+    cancelled: ({ id }) => id === cancelled,
     overran: () => seen.push("overran"),
     answered: () => answers,
     lingers: () => seen.push("lingers"),
@@ -81,7 +83,11 @@ Deno.test("loading a module is not on the ttl", () => {
 Deno.test("an overrun job is charged with an error that names its ttl", () => {
   const { flight } = watched(true);
   const message = { ...JSON.parse(MESSAGE), retries: 0, attempt: 1 };
-  const failed = chargeOverrun({ flight, index: 0, message }, true);
+  const failed = chargeOverrun(
+    "1:0",
+    { flight, index: 0, message, cancelled: false },
+    true,
+  );
   assert.equal(failed.kind, "failed");
   assert.match(JSON.stringify(failed), /exceeded its ttl of 1 s/);
 });

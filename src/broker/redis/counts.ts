@@ -14,17 +14,18 @@ export async function readCounts(
   const lists = [keys.ready, keys.inbox, keys.suspect, keys.crashed];
   const sets = [keys.scheduled, keys.retry, keys.lone, keys.failed];
   try {
-    const [sizes, [held, heldByLate]] = await Promise.all([
+    const [sizes, [held, heldByLate], grouped] = await Promise.all([
       Promise.all([
         ...lists.map((key) => call(connection, "LLEN", key)),
         ...sets.map((key) => call(connection, "ZCARD", key)),
       ]) as Promise<number[]>,
       readHeld(connection, keys),
+      call(connection, "HGET", keys.meta, "grouped"),
     ]);
     const [ready, inbox, suspect, crashed, scheduled, retry, lone, failed] =
       sizes;
     return {
-      ready: ready + inbox,
+      ready: ready + inbox + Number(grouped ?? 0),
       suspect,
       crashed,
       held,

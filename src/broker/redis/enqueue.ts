@@ -17,6 +17,8 @@ import { explain, type ScriptRunner } from "./scripts.ts";
 
 /** How long an idempotency key is kept. */
 const ONCE_SECONDS = 86_400;
+/** How long a job that was replaced is looked for. */
+const CANCELLED_SECONDS = 30 * 86_400;
 
 /** What storing needs of the broker around it. */
 export interface EnqueueParts {
@@ -25,13 +27,17 @@ export interface EnqueueParts {
   readonly keysOf: (queue: string) => QueueKeys;
   /** Before the first job of a queue. */
   readonly introduce: (keys: QueueKeys) => Promise<void>;
+  /** A job was replaced: whoever waits for it is to hear of it. */
+  readonly replaced: (keys: QueueKeys, id: string) => Promise<void>;
 }
 
 /** One command, and the entries that it stores. */
 interface Command {
   readonly keys: QueueKeys;
-  readonly kind: "push" | "schedule" | "once";
+  readonly kind: "push" | "schedule" | "tied";
   readonly args: string[];
+  /** The one that is tied to something. */
+  readonly entry?: Entry;
   readonly places: number[];
   size: number;
 }
@@ -59,7 +65,7 @@ export async function enqueue(
   for (const [i, { places, kind }] of commands.entries()) {
     const reply = replies[i];
     if (reply.status === "fulfilled") {
-      if (kind === "once") ids[places[0]] = reply.value as string;
+      if (kind === "tied") ids[places[0]] = reply.value as string;
       for (const place of places) confirmed.push(ids[place]);
       continue;
     }
@@ -85,15 +91,19 @@ function plan(parts: EnqueueParts, entries: readonly Entry[]): Command[] {
     const { queue, message, delayMs, atMs } = entry;
     const fromNow = atMs === undefined;
     const when = atMs ?? (delayMs !== undefined && delayMs > 0 ? delayMs : "");
-    if (entry.idempotencyKey !== undefined) {
+    if (
+      entry.idempotencyKey !== undefined || entry.unique !== undefined ||
+      entry.group !== undefined
+    ) {
       // What follows in this queue must not be pushed in front of it.
       open.delete("push" + queue);
       commands.push({
         keys: parts.keysOf(queue),
-        kind: "once",
-        args: [entry.idempotencyKey, entry.id, String(when), message],
+        kind: "tied",
+        args: [String(when), fromNow ? "1" : "0", message],
+        entry,
         places: [place],
-        size: fromNow ? 1 : 0,
+        size: 0,
       });
       continue;
     }
@@ -124,25 +134,51 @@ function plan(parts: EnqueueParts, entries: readonly Entry[]): Command[] {
 }
 
 async function send(
-  { connection, runner }: EnqueueParts,
-  { kind, keys, args, size }: Command,
+  parts: EnqueueParts,
+  { kind, keys, args, entry }: Command,
 ): Promise<unknown> {
+  const { connection, runner } = parts;
   if (kind === "schedule") {
     return await runner.run("schedule", [keys.scheduled], args);
   }
-  if (kind === "once") {
-    const [idempotencyKey, id, when, message] = args;
-    return await runner.run("enqueue_once", [
-      keys.ready,
-      keys.scheduled,
-      keys.once(idempotencyKey),
-    ], [id, String(ONCE_SECONDS), when, String(size), message]);
-  }
+  if (entry !== undefined) return await sendTied(parts, keys, entry, args);
   try {
     return await connection.call(keys.ready, args);
   } catch (error) {
     throw await explain(connection, error, "store jobs", [keys.ready]);
   }
+}
+
+async function sendTied(
+  { runner, replaced }: EnqueueParts,
+  keys: QueueKeys,
+  { id, idempotencyKey = "", unique, group = "" }: Entry,
+  args: readonly string[],
+): Promise<string> {
+  const [stored, other] = await runner.run("enqueue_tied", [
+    keys.meta,
+    keys.ready,
+    keys.scheduled,
+    keys.once(idempotencyKey),
+    keys.onceUnique(unique?.key ?? ""),
+    keys.unique,
+    keys.groups,
+    keys.ring,
+    keys.groupDue,
+    keys.cancelled,
+    keys.cancelledUntil,
+  ], [
+    id,
+    idempotencyKey === "" ? "" : String(ONCE_SECONDS),
+    unique?.key ?? "",
+    String(unique?.seconds ?? ""),
+    unique?.replace ? "1" : "0",
+    String(CANCELLED_SECONDS),
+    group,
+    ...args,
+  ]) as [string, string];
+  if (other !== "") await replaced(keys, other);
+  return stored;
 }
 
 /** Whether nothing is stored: it was not sent, or the answer is an error. */

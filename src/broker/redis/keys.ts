@@ -54,6 +54,15 @@ export class QueueKeys {
   readonly buckets: string;
   /** Sorted set: digest of a message that nobody can read yet, since when. */
   readonly putBack: string;
+  /** Hash, list, sorted set: jobs of groups; see `groups.lua`. */
+  readonly groups: string;
+  readonly ring: string;
+  readonly groupDue: string;
+  /** Hash: unique key and the job that has it. */
+  readonly unique: string;
+  /** Sorted sets: cancelled job and its number; until when that is known. */
+  readonly cancelled: string;
+  readonly cancelledUntil: string;
   /** Hash: schema version, tick, batch number, counters. */
   readonly meta: string;
   readonly #prefix: string;
@@ -71,6 +80,12 @@ export class QueueKeys {
     this.workers = prefix + "workers";
     this.buckets = prefix + "buckets";
     this.putBack = prefix + "put_back";
+    this.groups = prefix + "groups";
+    this.ring = prefix + "ring";
+    this.groupDue = prefix + "group_due";
+    this.unique = prefix + "unique";
+    this.cancelled = prefix + "cancelled";
+    this.cancelledUntil = prefix + "cancelled_until";
     this.meta = prefix + "meta";
   }
 
@@ -92,6 +107,11 @@ export class QueueKeys {
   /** String: the job that has this idempotency key. */
   once(idempotencyKey: string): string {
     return `${this.#prefix}once:${idempotencyKey}`;
+  }
+
+  /** String: the job that has this unique key for some seconds. */
+  onceUnique(key: string): string {
+    return `${this.#prefix}once:unique:${key}`;
   }
 
   /** The channel on which one producer hears of its jobs. */
@@ -122,9 +142,12 @@ export function splitId(id: string): IdParts {
 }
 
 const TYPES: readonly (readonly [RegExp, string])[] = [
-  [/:(ready|inbox|suspect|crashed)$/, "list"],
-  [/:(scheduled|retry|lone|failed|workers|buckets|put_back)$/, "zset"],
-  [/:(meta|held:.*|results:.*)$|^[^{]*:worker:/, "hash"],
+  [/:(ready|inbox|suspect|crashed|ring)$/, "list"],
+  [
+    /:(scheduled|retry|lone|failed|workers|buckets|put_back|group_due|cancelled(_until)?)$/,
+    "zset",
+  ],
+  [/:(meta|held:.*|results:.*|groups|unique)$|^[^{]*:worker:/, "hash"],
   [/:once:/, "string"],
   [/^[^{]*:queues$/, "set"],
 ];

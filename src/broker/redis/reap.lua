@@ -1,6 +1,6 @@
 -- One step of the reaper: due jobs move; once a second the tick advances.
 -- KEYS: meta, workers, scheduled, retry, lone, ready, suspect, crashed, inbox,
---       failed, buckets
+--       failed, buckets, groups, ring, due, cancelled, cancelled until
 -- ARGV: a tick in ms, ticks of a lease, age of results in ms, age of the
 --       failed set in ms
 -- Returns: advanced (1 or 0), more (1 or 0), suspects and crashed, lapsed
@@ -9,7 +9,8 @@
 local meta, workers, ready, suspect, inbox = KEYS[1], KEYS[2], KEYS[6], KEYS[7], KEYS[9]
 redis.call('HDEL', meta, '')
 local now = now_ms()
-local state = redis.call('HMGET', meta, 'at', 'tick')
+local state = redis.call('HMGET', meta, 'at', 'tick', 'limits', 'grouped')
+local limits = state[3] and cjson.decode(state[3])
 local at, tick = tonumber(state[1] or nil), tonumber(state[2] or '0')
 local advanced, lapsed, expired = 0, {}, {}
 
@@ -24,13 +25,32 @@ if not at or now - at >= tonumber(ARGV[1]) or now < at then
   -- Marks of the dead are kept for 60 ticks.
   redis.call('ZREMRANGEBYSCORE', workers, 59 - tick, -1)
   redis.call('ZREMRANGEBYSCORE', KEYS[10], '-inf', now - tonumber(ARGV[4]))
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[16], '-inf', now, 'LIMIT', 0, 100)) do
+    redis.call('ZREM', KEYS[15], id)
+    redis.call('ZREM', KEYS[16], id)
+  end
   expired = redis.call('ZRANGEBYSCORE', KEYS[11], '-inf', now - tonumber(ARGV[3]), 'WITHSCORES', 'LIMIT', 0, 100)
 end
 if tick >= tonumber(ARGV[2]) then
   lapsed = redis.call('ZRANGEBYSCORE', workers, 0, tick - tonumber(ARGV[2]), 'LIMIT', 0, 100)
 end
 
-local more = 0
+local more, groups = 0, nil
+-- A job of a group waits for its time as: mark, group, line end, id, line end, message.
+local function without_grouped(jobs)
+  local plain = {}
+  for _, job in ipairs(jobs) do
+    local group, id, message = string.match(job, '^\1([^\n]*)\n([^\n]*)\n(.*)$')
+    if group then
+      groups = groups or open_groups(KEYS[12], KEYS[13], KEYS[14], limits, now)
+      groups.add(meta, group, id, message)
+    else
+      plain[#plain + 1] = job
+    end
+  end
+  return plain
+end
+
 local function move(from, to)
   local moved, bytes, chunk = 0, 0, 50
   while true do
@@ -40,11 +60,14 @@ local function move(from, to)
       more = 1
       return
     end
+    local grouped = false
     for _, message in ipairs(due) do
       bytes = bytes + #message
       if #message > 16384 then chunk = 4 end
+      if string.byte(message) == 1 then grouped = true end
     end
-    redis.call('RPUSH', to, unpack(due))
+    local plain = grouped and to == ready and without_grouped(due) or due
+    if #plain > 0 then redis.call('RPUSH', to, unpack(plain)) end
     redis.call('ZREMRANGEBYRANK', from, 0, #due - 1)
     moved = moved + #due
   end
@@ -52,4 +75,23 @@ end
 move(KEYS[3], ready)
 move(KEYS[4], ready)
 move(KEYS[5], suspect)
+
+local looks = redis.call('ZRANGEBYSCORE', KEYS[14], '-inf', now, 'LIMIT', 0, 500)
+if #looks == 500 then more = 1 end
+if #looks > 0 or groups or tonumber(state[4] or '0') > 0 then
+  groups = groups or open_groups(KEYS[12], KEYS[13], KEYS[14], limits, now)
+  for _, look in ipairs(looks) do
+    local kind, name = string.match(look, '^(.):(.*)$')
+    redis.call('ZREM', KEYS[14], look)
+    if kind == 'w' then
+      redis.call('HDEL', KEYS[12], 'w:' .. name)
+    else
+      local group = groups.get(name)
+      group.place = '-'
+      groups.put(group)
+      groups.save(group)
+    end
+  end
+  groups.offer(meta, ready)
+end
 return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired }

@@ -29,6 +29,11 @@ export async function reap(
       keys.inbox,
       keys.failed,
       keys.buckets,
+      keys.groups,
+      keys.ring,
+      keys.groupDue,
+      keys.cancelled,
+      keys.cancelledUntil,
     ],
     [TICK_MS, LEASE_TICKS, resultAgeMs, failedAgeMs].map(String),
   ) as [number, number, number, string[], string[]];

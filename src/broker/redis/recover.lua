@@ -49,4 +49,7 @@ move(others, 'RPUSH', KEYS[4])
 -- Below zero: dead since this tick. Its late commands are refused.
 redis.call('ZADD', workers, -(tick + 1), ARGV[1])
 redis.call('DEL', held)
+if #tokens > 0 and redis.call('HEXISTS', KEYS[1], 'held') == 1 then
+  redis.call('HINCRBY', KEYS[1], 'held', 0 - #tokens)
+end
 return #tokens

@@ -1,7 +1,10 @@
 import { BrokerError } from "../../errors.ts";
+import { encodeOutcome } from "../../job/outcome.ts";
 import {
   type Batch,
   type Broker,
+  type Cancellation,
+  type Cancelled,
   type Counts,
   type Entry,
   LEASE_TICKS,
@@ -12,12 +15,16 @@ import {
   type ReserveRequest,
   type ResultsChanged,
   type Settlement,
+  type Taken,
 } from "../broker.ts";
+import type { Ties } from "../../job/ties.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
+import { cancel, readCancelled } from "./cancelling.ts";
 import type { Connection, ConnectionOptions } from "./connection.ts";
 import { Connector } from "./connector.ts";
+import { RedisControl } from "./control.ts";
 import { readCounts } from "./counts.ts";
 import { enqueue } from "./enqueue.ts";
 import { NotSentError, toBrokerError } from "./errors.ts";
@@ -27,7 +34,7 @@ import { LIMITS, type Limits } from "../limits.ts";
 import { reap } from "./reap.ts";
 import { reconcile } from "./reconcile.ts";
 import { ReplicatedConnection } from "./replicas.ts";
-import { reserve } from "./reserve.ts";
+import { reserve, take } from "./reserve.ts";
 import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
 import {
   ConnectionRunner,
@@ -56,6 +63,7 @@ const HEALTH_SECONDS = 60;
  * script, and all that a worker changes goes over one connection, in order.
  */
 export class RedisBroker implements Broker {
+  readonly control: RedisControl;
   readonly #options: RedisOptions;
   readonly #connector: Connector;
   readonly #limits: Limits;
@@ -100,6 +108,11 @@ export class RedisBroker implements Broker {
       : new ReplicatedConnection(this.#connection, replicas);
     this.#storer = new ConnectionRunner(this.#storing, scripts);
     this.#introductions = new Introductions(this.#connection, this.#space);
+    this.control = new RedisControl(
+      this.#connection,
+      this.#runner,
+      this.#space,
+    );
     this.#limiter = new ResultLimiter(
       this.#connection,
       this.#runner,
@@ -165,7 +178,25 @@ export class RedisBroker implements Broker {
       runner: this.#storer,
       keysOf: (queue) => this.#space.of(queue),
       introduce: (keys) => this.#introductions.of(keys),
+      replaced: async (keys, id) => {
+        const outcome = encodeOutcome({ kind: "cancelled" });
+        await cancel(this.#runner, keys, [{ id, dueMs: 0, outcome }]);
+      },
     }, entries);
+  }
+
+  cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]> {
+    return cancel(this.#runner, this.#space.of(queue), jobs);
+  }
+
+  cancelled(queue: string, after: number): Promise<Cancelled> {
+    return readCancelled(this.#connection, this.#space.of(queue), after);
+  }
+
+  async unlock(queue: string, { id, unique }: Ties): Promise<void> {
+    const keys = this.#space.of(queue);
+    if (unique === undefined) return;
+    await this.#runner.run("unlock", [keys.meta, keys.unique], [unique, id]);
   }
 
   reserve(
@@ -212,9 +243,9 @@ export class RedisBroker implements Broker {
   async renew(worker: string, queues: readonly string[]): Promise<Renewal[]> {
     return await Promise.all(queues.map(async (queue) => {
       const lease = this.#space.of(queue).lease(worker);
-      const [held, schema] = await this.#runner
+      const [held, schema, cancels] = await this.#runner
         .run("renew", lease, [worker]) as number[];
-      return { held, schema };
+      return { held, schema, cancels };
     }));
   }
 
@@ -271,21 +302,9 @@ export class RedisBroker implements Broker {
     await this.#runner.run("pass", [meta, inbox, ready], []);
   }
 
-  async take(queue: string, limit: number, bytes: number): Promise<string[]> {
+  take(queue: string, limit: number, bytes: number): Promise<Taken> {
     const keys = this.#space.of(queue);
-    const { messageBytes, failed } = this.#limits;
-    return await this.#runner.run(
-      "take",
-      [
-        keys.meta,
-        keys.inbox,
-        keys.ready,
-        keys.suspect,
-        keys.crashed,
-        keys.failed,
-      ],
-      [limit, bytes, messageBytes, failed].map(String),
-    ) as string[];
+    return take(this.#runner, this.#limits, keys, { limit, bytes });
   }
 
   async record(

@@ -31,4 +31,7 @@ for upto = #ARGV, 2, -1000 do
   end
   removed = removed + redis.call('HDEL', held, unpack(ARGV, from, upto))
 end
+if removed > 0 and redis.call('HEXISTS', KEYS[1], 'held') == 1 then
+  redis.call('HINCRBY', KEYS[1], 'held', 0 - removed)
+end
 return removed

@@ -1,8 +1,10 @@
 -- Moves waiting jobs to a worker, and renews its lease in this queue.
--- KEYS: meta, workers, held, crashed, suspect, inbox, ready, failed
+-- KEYS: meta, workers, held, crashed, suspect, inbox, ready, failed, groups,
+--       ring, due
 -- ARGV: worker, limit, bytes, known (or nothing), idle (1 or 0), longest
 --       message, failed set: most entries
--- Returns: kind (C, S or R), batch number, suspects left, messages
+-- Returns: kind (C, S or R), batch number, suspects left, messages, number of
+--       cancellations, milliseconds for which no more may be taken (or 0)
 -- Errors: FENCED, MISMATCH, WRONGTYPE
 local meta, workers, held, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
 local worker, limit, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -22,6 +24,13 @@ if not place and (known ~= 0 or holds > 0) then
 end
 if known and holds ~= known then
   return redis.error_reply('MISMATCH held are ' .. holds .. ', known ' .. known)
+end
+
+local state = redis.call('HMGET', meta, 'tick', 'cancels', 'paused', 'limits', 'grouped', 'held')
+local tick, cancels = state[1] or '0', tonumber(state[2] or '0')
+if state[3] then
+  redis.call('ZADD', workers, tick, worker)
+  return { 'R', 0, 0, {}, cancels, 1000 }
 end
 
 -- What was stored can't be taken back, so every type is looked at before.
@@ -60,19 +69,44 @@ end
 
 local kind, mark = 'C', ':c'
 collect(KEYS[4], math.min(limit, 16))
-if #messages == 0 and ARGV[5] == '1' then
+
+local limits, groups, commit, window = nil, nil, nil, nil
+local grouped, now, room, blocked = tonumber(state[5] or '0'), nil, limit, 0
+if state[4] or grouped > 0 then
+  redis.call('HLEN', KEYS[9])
+  redis.call('LLEN', KEYS[10])
+  redis.call('ZCARD', KEYS[11])
+  now = now_ms()
+  limits = state[4] and cjson.decode(state[4]) or {}
+  groups = open_groups(KEYS[9], KEYS[10], KEYS[11], limits, now)
+  if limits.concurrency then
+    room = math.min(room, limits.concurrency - tonumber(state[6] or '0'))
+    if room <= 0 then blocked = 250 end
+  end
+  if limits.rate then
+    window = open_window(KEYS[9], '', limits.rate, now)
+    room = math.min(room, window.room())
+    if room <= 0 then blocked = math.min(1000, math.max(10, window.frees_at() - now)) end
+  end
+end
+
+if #messages == 0 and ARGV[5] == '1' and room > 0 then
   kind, mark = 'S', ':s'
   collect(KEYS[5], 1)
 end
-if #messages == 0 then
+if #messages == 0 and room > 0 then
   kind, mark = 'R', ''
-  if not collect(KEYS[6], limit) then collect(KEYS[7], limit) end
+  local full = collect(KEYS[6], room) or collect(KEYS[7], room)
+  if grouped > 0 and not full and #messages < room then
+    local more
+    more, commit = groups.collect(meta, room - #messages, bytes - size, #messages > 0, true)
+    for _, message in ipairs(more) do messages[#messages + 1] = message end
+  end
 end
 
-local tick = redis.call('HGET', meta, 'tick') or '0'
 redis.call('ZADD', workers, tick, worker)
 local batch = 0
-if #sources > 0 then
+if #sources > 0 or commit then
   batch = redis.call('HINCRBY', meta, 'batch', 1)
   local prefix = batch .. ':'
   -- Numbers as text: joining two texts is much cheaper than printing a number.
@@ -109,5 +143,17 @@ if #sources > 0 then
   for _, source in ipairs(sources) do
     redis.call('LTRIM', source[1], source[2], -1)
   end
+  if commit then commit() end
+  if state[6] then redis.call('HINCRBY', meta, 'held', #messages) end
+  if window and kind ~= 'C' and #messages > 0 then
+    window.count(#messages)
+    window.save(KEYS[11])
+  end
+  if grouped > 0 and blocked == 0 then groups.offer(meta, KEYS[7]) end
 end
-return { kind, batch, redis.call('LLEN', KEYS[5]), messages }
+local suspects = redis.call('LLEN', KEYS[5])
+if blocked > 0 then
+  if redis.call('LLEN', KEYS[6]) + redis.call('LLEN', KEYS[7]) + grouped + suspects == 0 then blocked = 0 end
+  suspects = 0
+end
+return { kind, batch, suspects, messages, cancels, blocked }

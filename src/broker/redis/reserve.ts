@@ -1,4 +1,4 @@
-import type { Batch, ReserveRequest } from "../broker.ts";
+import type { Batch, ReserveRequest, Taken } from "../broker.ts";
 import type { Limits } from "../limits.ts";
 import type { QueueKeys } from "./keys.ts";
 import type { ScriptRunner } from "./scripts.ts";
@@ -14,7 +14,7 @@ export async function reserve(
   keys: QueueKeys,
   { limit, bytes, known, idle }: ReserveRequest,
 ): Promise<Batch> {
-  const [code, batch, suspects, messages] = await runner.run(
+  const [code, batch, suspects, messages, cancels, blocked] = await runner.run(
     "reserve",
     [
       ...keys.lease(worker),
@@ -23,6 +23,9 @@ export async function reserve(
       keys.inbox,
       keys.ready,
       keys.failed,
+      keys.groups,
+      keys.ring,
+      keys.groupDue,
     ],
     [
       worker,
@@ -33,11 +36,44 @@ export async function reserve(
       String(limits.messageBytes),
       String(limits.failed),
     ],
-  ) as [keyof typeof KINDS, number, number, string[]];
+  ) as [keyof typeof KINDS, number, number, string[], number, number];
   const mark = MARKS[code];
   const tokens: string[] = [];
   for (let i = 0; i < messages.length; i++) {
     tokens.push(`${batch}:${i}${mark}`);
   }
-  return { kind: KINDS[code], tokens, messages, suspects };
+  return {
+    kind: KINDS[code],
+    tokens,
+    messages,
+    suspects,
+    cancels,
+    ...(blocked > 0 && { blockedMs: blocked }),
+  };
+}
+
+/** See `Broker.take`. */
+export async function take(
+  runner: ScriptRunner,
+  { messageBytes, failed }: Limits,
+  keys: QueueKeys,
+  { limit, bytes }: Pick<ReserveRequest, "limit" | "bytes">,
+): Promise<Taken> {
+  const [messages, cancels, blocked] = await runner.run(
+    "take",
+    [
+      keys.meta,
+      keys.inbox,
+      keys.ready,
+      keys.suspect,
+      keys.crashed,
+      keys.failed,
+      keys.groups,
+      keys.ring,
+      keys.groupDue,
+      keys.unique,
+    ],
+    [limit, bytes, messageBytes, failed].map(String),
+  ) as [string[], number, number];
+  return { messages, cancels, ...(blocked > 0 && { blockedMs: blocked }) };
 }

@@ -3,7 +3,7 @@ import { WrongTypeError } from "../broker.ts";
 import type { Connection } from "./connection.ts";
 import { ReplyError, toBrokerError } from "./errors.ts";
 import { expectedType } from "./keys.ts";
-import { PRELUDE, SCRIPTS } from "./lua.ts";
+import { LIBRARIES, SCRIPTS } from "./lua.ts";
 
 /** The name of a script: of its `.lua` file. */
 export type ScriptName = keyof typeof SCRIPTS;
@@ -25,7 +25,7 @@ export interface ScriptRunner {
 /** Other texts than those that belong to the program, for tests. */
 export interface ScriptTexts {
   /** Defines `now_ms()`. */
-  readonly prelude?: string;
+  readonly clock?: string;
   readonly scripts?: Partial<Record<ScriptName, string>>;
 }
 
@@ -38,10 +38,15 @@ interface Script {
 export class Scripts {
   readonly #scripts: Record<ScriptName, Script>;
 
-  constructor({ prelude = PRELUDE, scripts = {} }: ScriptTexts = {}) {
+  constructor({ clock = LIBRARIES.clock, scripts = {} }: ScriptTexts = {}) {
     this.#scripts = Object.fromEntries(
       Object.entries({ ...SCRIPTS, ...scripts }).map(([name, body]) => {
-        const text = body.includes("now_ms()") ? prelude + body : body;
+        let text = body;
+        // What a script does not use costs time at each call.
+        if (/\bopen_(groups|window)\(/.test(text)) {
+          text = LIBRARIES.groups + text;
+        }
+        if (text.includes("now_ms()")) text = clock + text;
         const sha = createHash("sha1").update(text).digest("hex");
         return [name, { text, sha }];
       }),

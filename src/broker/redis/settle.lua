@@ -1,14 +1,16 @@
 -- Ends reserved jobs, or, without a worker, stores outcomes of fast mode.
 -- KEYS: meta, workers, held, retry, lone, failed, buckets, put back, result
---       buckets...
--- ARGV: worker or '', failed set: most entries, its age in ms, then lists that
---       begin with their number:
+--       buckets..., and if jobs have ties: ready, groups, ring, due, unique,
+--       cancelled, cancelled until
+-- ARGV: worker or '', failed set: most entries, its age in ms, number of result
+--       buckets, then lists that begin with their number:
 --       tokens: those without outcome, then bucket by bucket, then others;
 --         before them, how many have no outcome
 --       buckets: name, n, n times (field, outcome)
 --       retries: place of its token, 4 or 5 (its key), delay in ms, message,
 --         0 or: if it was first put back so many ms ago, it has failed, entry
 --       failed: place of its token, entry
+--       ties: place of its token, id, unique key or '', 1 if it has ended, else 0
 --       events: channel, numbers, or numbers, line end and their outcomes
 -- Returns: jobs that were held, results stored in all, their bytes
 -- Errors: FENCED, WRONGTYPE
@@ -25,10 +27,22 @@ end
 -- What was stored can't be taken back, so every type is looked at before.
 redis.call('HLEN', held)
 for i = 4, 8 do redis.call('ZCARD', KEYS[i]) end
-for i = 9, #KEYS do redis.call('HLEN', KEYS[i]) end
+local buckets_end = 8 + tonumber(ARGV[4])
+for i = 9, buckets_end do redis.call('HLEN', KEYS[i]) end
+local ready, ties = KEYS[buckets_end + 1], {}
+for i = buckets_end + 2, #KEYS do ties[i - buckets_end - 1] = KEYS[i] end
+if ready then
+  redis.call('LLEN', ready)
+  redis.call('HLEN', ties[1])
+  redis.call('LLEN', ties[2])
+  redis.call('ZCARD', ties[3])
+  redis.call('HLEN', ties[4])
+  redis.call('ZCARD', ties[5])
+  redis.call('ZCARD', ties[6])
+end
 
-local plain, count = tonumber(ARGV[4]), tonumber(ARGV[5])
-local first = 6
+local plain, count = tonumber(ARGV[5]), tonumber(ARGV[6])
+local first = 7
 local gone, missing = {}, 0
 local function is_gone(place)
   gone[place] = true
@@ -126,6 +140,25 @@ if failures > 0 then
   redis.call('ZREMRANGEBYSCORE', failed, '-inf', now - tonumber(ARGV[3]))
 end
 
+local tied = number()
+if tied > 0 then
+  local limits = redis.call('HGET', meta, 'limits')
+  local groups = open_groups(ties[1], ties[2], ties[3], limits and cjson.decode(limits), now)
+  for _ = 1, tied do
+    local id, unique, ended = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
+    if not gone[tonumber(ARGV[at])] then
+      groups.ended(id)
+      if ended then
+        if unique ~= '' and redis.call('HGET', ties[4], unique) == id then redis.call('HDEL', ties[4], unique) end
+        redis.call('ZREM', ties[5], id)
+        redis.call('ZREM', ties[6], id)
+      end
+    end
+    at = at + 4
+  end
+  groups.offer(meta, ready)
+end
+
 local removed = 0
 for from = first, first + count - 1, 1000 do
   removed = removed + redis.call('HDEL', held, unpack(ARGV, from, math.min(from + 999, first + count - 1)))
@@ -139,5 +172,6 @@ if fast or removed > 0 then
     at = at + 2
   end
 end
-local sums = redis.call('HMGET', meta, 'results', 'bytes')
+local sums = redis.call('HMGET', meta, 'results', 'bytes', 'held')
+if sums[3] and removed > 0 then redis.call('HINCRBY', meta, 'held', 0 - removed) end
 return { removed, tonumber(sums[1] or '0'), tonumber(sums[2] or '0') }

@@ -49,11 +49,11 @@ export function settleCalls(
       else moved.push(item.token);
     }
     const tokens = plain.concat(...outcomes.tokens(), moved);
-    const args = header(limits, worker, plain.length, tokens);
+    const args = header(limits, worker, outcomes.size, plain.length, tokens);
     outcomes.append(args);
-    appendMoves(args, tokens, part);
+    const tied = appendMoves(args, tokens, part);
     outcomes.appendEvents(args);
-    return { keys: settleKeys(keys, worker, outcomes), args };
+    return { keys: settleKeys(keys, worker, outcomes, tied), args };
   });
 }
 
@@ -66,17 +66,18 @@ export function recordCalls(
   return parts(records, (record) => record.outcome.length).map((part) => {
     const outcomes = new Outcomes(keys, part.length);
     for (const { id, outcome } of part) outcomes.add(id, outcome);
-    const args = header(limits, "", 0, []);
+    const args = header(limits, "", outcomes.size, 0, []);
     outcomes.append(args);
-    args.push("0", "0");
+    args.push("0", "0", "0");
     outcomes.appendEvents(args);
-    return { keys: settleKeys(keys, "", outcomes), args };
+    return { keys: settleKeys(keys, "", outcomes, false), args };
   });
 }
 
 function header(
   limits: Limits,
   worker: string,
+  buckets: number,
   plain: number,
   tokens: readonly string[],
 ): string[] {
@@ -84,28 +85,42 @@ function header(
     worker,
     String(limits.failed),
     String(limits.failedAgeMs),
+    String(buckets),
     String(plain),
     String(tokens.length),
   ].concat(tokens);
 }
 
-/** What goes to another list: it names its token by its place. */
+/**
+ * What goes to another list, and what is let go: it names its token by its
+ * place. Answers whether anything is let go.
+ */
 function appendMoves(
   args: string[],
   tokens: readonly string[],
   part: readonly Settlement[],
-): void {
+): boolean {
   const retries: string[] = [];
   const failures: string[] = [];
+  const ties: string[] = [];
   let places: Map<string, number> | undefined;
   for (const item of part) {
-    if (item.kind === "done") continue;
+    if (item.kind === "done" && item.ties === undefined) continue;
     places ??= new Map(tokens.map((token, i) => [token, i + 1]));
     const place = String(places.get(item.token));
+    // One that comes back as a suspect keeps its place in its group.
+    const stays = item.kind === "retry" && item.alone === true;
+    if (item.ties !== undefined && !stays) {
+      const { id, unique = "" } = item.ties;
+      ties.push(place, id, unique, item.kind === "retry" ? "0" : "1");
+    }
     if (item.kind === "failed") failures.push(place, item.entry);
-    else {
+    else if (item.kind === "retry") {
       const delayMs = String(Math.max(0, Math.round(item.delayMs)));
-      const { alone, message, giveUp } = item;
+      const { alone, giveUp, ties } = item;
+      const message = alone || ties?.group === undefined
+        ? item.message
+        : groupedMessage(ties.group, ties.id, item.message);
       const afterMs = String(giveUp?.afterMs ?? 0);
       const entry = giveUp?.entry ?? "";
       retries.push(place, alone ? "5" : "4", delayMs, message, afterMs, entry);
@@ -115,14 +130,23 @@ function appendMoves(
   append(args, retries);
   args.push(String(failures.length / 2));
   append(args, failures);
+  args.push(String(ties.length / 4));
+  append(args, ties);
+  return ties.length > 0;
+}
+
+/** How a job of a group waits for its time: when that has come, see `reap.lua`. */
+function groupedMessage(group: string, id: string, message: string): string {
+  return `\x01${group}\n${id}\n${message}`;
 }
 
 function settleKeys(
   keys: QueueKeys,
   worker: string,
   outcomes: Outcomes,
+  tied: boolean,
 ): string[] {
-  return [
+  const own = [
     keys.meta,
     keys.workers,
     keys.held(worker),
@@ -132,6 +156,17 @@ function settleKeys(
     keys.buckets,
     keys.putBack,
     ...outcomes.keys(),
+  ];
+  if (!tied) return own;
+  return [
+    ...own,
+    keys.ready,
+    keys.groups,
+    keys.ring,
+    keys.groupDue,
+    keys.unique,
+    keys.cancelled,
+    keys.cancelledUntil,
   ];
 }
 
@@ -162,6 +197,11 @@ class Outcomes {
       numbers === undefined ? field : numbers + "," + field,
     );
     if (this.#told !== undefined) this.#tell(producer, outcome);
+  }
+
+  /** How many buckets. */
+  get size(): number {
+    return this.#buckets.size;
   }
 
   tokens(): string[][] {

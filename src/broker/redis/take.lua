@@ -1,15 +1,36 @@
 -- Fast mode: removes waiting jobs for good; suspects and crashed ones last.
--- KEYS: meta, inbox, ready, suspect, crashed, failed
+-- KEYS: meta, inbox, ready, suspect, crashed, failed, groups, ring, due, unique
 -- ARGV: limit, bytes, longest message, failed set: most entries
--- Returns: messages
+-- Returns: messages, number of cancellations, milliseconds for which no more
+--       may be taken (or 0)
 -- Errors: WRONGTYPE
 local meta, failed = KEYS[1], KEYS[6]
 local limit, bytes, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 -- See reserve.lua: a full server still drains.
 redis.call('HDEL', meta, '')
+local state = redis.call('HMGET', meta, 'cancels', 'paused', 'limits', 'grouped')
+local cancels = tonumber(state[1] or '0')
+if state[2] then return { {}, cancels, 1000 } end
 for i = 2, 5 do redis.call('LLEN', KEYS[i]) end
 redis.call('ZCARD', failed)
+
+local tied = redis.call('EXISTS', KEYS[7], KEYS[10]) > 0
+local groups, window, commit
+local grouped = tonumber(state[4] or '0')
+if tied or state[3] then
+  redis.call('HLEN', KEYS[7])
+  redis.call('LLEN', KEYS[8])
+  redis.call('ZCARD', KEYS[9])
+  redis.call('HLEN', KEYS[10])
+  local limits, now = state[3] and cjson.decode(state[3]) or {}, now_ms()
+  groups = open_groups(KEYS[7], KEYS[8], KEYS[9], limits, now)
+  if limits.rate then
+    window = open_window(KEYS[7], '', limits.rate, now)
+    limit = math.min(limit, window.room())
+    if limit <= 0 then return { {}, cancels, math.min(1000, math.max(10, window.frees_at() - now)) } end
+  end
+end
 
 local messages, oversized = {}, {}
 local size, read, sources = 0, 0, {}
@@ -40,8 +61,33 @@ local function collect(list)
   return #messages >= limit or #oversized >= 8
 end
 
-for i = 2, 5 do
-  if collect(KEYS[i]) then break end
+-- Nobody will say when a job ends: what it is tied to is let go now.
+local function let_go(message)
+  local id = string.match(message, '"id":"([^"]*)"')
+  if not id then return end
+  groups.ended(id)
+  local key = string.match(message, '"unique":{"key":"([^"]*)"')
+  if key and redis.call('HGET', KEYS[10], key) == id then redis.call('HDEL', KEYS[10], key) end
+end
+
+local full
+for i = 2, 3 do full = full or collect(KEYS[i]) end
+if tied then
+  for _, message in ipairs(messages) do let_go(message) end
+end
+if grouped > 0 and not full and #messages < limit then
+  local more
+  more, commit = groups.collect(meta, limit - #messages, bytes - size, #messages > 0, false)
+  for _, message in ipairs(more) do
+    messages[#messages + 1] = message
+    size = size + #message
+    let_go(message)
+  end
+end
+local before = #messages
+for i = 4, 5 do full = full or collect(KEYS[i]) end
+if tied then
+  for i = before + 1, #messages do let_go(messages[i]) end
 end
 
 if #oversized > 0 then
@@ -64,4 +110,9 @@ end
 for _, source in ipairs(sources) do
   redis.call('LTRIM', source[1], source[2], -1)
 end
-return messages
+if commit then commit() end
+if window and #messages > 0 then
+  window.count(#messages)
+  window.save(KEYS[9])
+end
+return { messages, cancels, 0 }

@@ -1,5 +1,6 @@
 import type { Counts } from "../broker.ts";
 import { waitingCount } from "./reserve.ts";
+import { readRule } from "./rules.ts";
 import { CRASHED, type Store, SUSPECT } from "./store.ts";
 
 /** Jobs of workers whose last renewal is so many ticks old are held late. */
@@ -24,6 +25,7 @@ export function countJobs(store: Store, name: string): Counts {
   ) as number[] | undefined;
   if (row === undefined) return NONE;
   const [queue, tick, ready, retry, scheduled] = row;
+  const { grouped } = readRule(store, queue);
   const [held, heldByLate] = store.db.row(
     `SELECT coalesce(sum(held), 0),
          coalesce(sum(held) FILTER (WHERE ? - worker.tick >= ?), 0)
@@ -35,7 +37,7 @@ export function countJobs(store: Store, name: string): Counts {
     queue,
   ) as number[];
   return {
-    ready,
+    ready: ready + grouped,
     suspect: waitingCount(store, queue, SUSPECT),
     crashed: waitingCount(store, queue, CRASHED),
     held,

@@ -1,5 +1,9 @@
 import { BrokerError, EnqueueUncertainError } from "../../errors.ts";
+import { encodeOutcome } from "../../job/outcome.ts";
 import { type Entry, MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../broker.ts";
+import { cancel } from "./cancelling.ts";
+import { Groups, printGrouped } from "./groups.ts";
+import { readRule } from "./rules.ts";
 import { type DueJob, SCHEDULED, type Store } from "./store.ts";
 import type { Transactions } from "./transaction.ts";
 
@@ -39,10 +43,22 @@ function storeEntries(store: Store, entries: readonly Entry[]): string[] {
   const queues = new Map<string, { ready: string[]; later: DueJob[] }>();
   const ids: string[] = [];
   for (const entry of entries) {
-    const first = firstWithKey(store, entry, now);
+    const first = firstWithKey(store, entry, now) ??
+      firstWithUnique(store, entry, now);
     ids.push(first ?? entry.id);
     if (first !== undefined) continue;
-    const { queue, message, delayMs = 0, atMs } = entry;
+    if (entry.idempotencyKey !== undefined) noteKey(store, entry, now);
+    const { id, queue, delayMs = 0, atMs, group } = entry;
+    let { message } = entry;
+    if (group !== undefined) {
+      const job = { group, id, message };
+      if (atMs === undefined && delayMs <= 0) {
+        const number = store.queue(queue);
+        new Groups(store, number, readRule(store, number).limits).add(job);
+        continue;
+      }
+      message = printGrouped(job);
+    }
     let jobs = queues.get(queue);
     if (jobs === undefined) queues.set(queue, jobs = { ready: [], later: [] });
     if (atMs === undefined && delayMs <= 0) jobs.ready.push(message);
@@ -56,29 +72,60 @@ function storeEntries(store: Store, entries: readonly Entry[]): string[] {
   return ids;
 }
 
-/** The id of the job that has this entry's key; if none, it has it now. */
+/** The id of the job that has this entry's idempotency key, if any. */
 function firstWithKey(
   store: Store,
-  { id, queue: name, idempotencyKey }: Entry,
+  { queue, idempotencyKey }: Entry,
   now: number,
 ): string | undefined {
   if (idempotencyKey === undefined) return undefined;
+  return store.keyHolder(store.queue(queue), idempotencyKey, now);
+}
+
+function noteKey(
+  store: Store,
+  { id, queue, idempotencyKey }: Entry,
+  now: number,
+): void {
+  store.noteKey(store.queue(queue), idempotencyKey!, id, now + ONCE_MS);
+}
+
+/**
+ * The id of the job that has this entry's unique key and is not replaced; if
+ * none, the entry has it from now on.
+ */
+function firstWithUnique(
+  store: Store,
+  { id, queue: name, unique }: Entry,
+  now: number,
+): string | undefined {
+  if (unique === undefined) return undefined;
+  const { key, seconds, replace } = unique;
   const queue = store.queue(name);
-  const first = store.db.value(
-    "SELECT job FROM once WHERE queue = ? AND key = ? AND until > ?",
-    queue,
-    idempotencyKey,
-    now,
-  ) as string | undefined;
-  if (first !== undefined) return first;
-  store.db.run(
-    "INSERT OR REPLACE INTO once (queue, key, job, until) VALUES (?, ?, ?, ?)",
-    queue,
-    idempotencyKey,
-    id,
-    now + ONCE_MS,
-  );
-  return undefined;
+  // No idempotency key has a colon.
+  const timed = `unique:${key}`;
+  const other = seconds === undefined
+    ? store.db.value(
+      "SELECT job FROM uniq WHERE queue = ? AND key = ?",
+      queue,
+      key,
+    ) as string | undefined
+    : store.keyHolder(queue, timed, now);
+  if (other !== undefined && !replace) return other;
+  if (other !== undefined) {
+    const outcome = encodeOutcome({ kind: "cancelled" });
+    cancel(store, name, [{ id: other, dueMs: 0, outcome }]);
+  }
+  if (seconds !== undefined) {
+    store.noteKey(queue, timed, id, now + seconds * 1000);
+  } else {
+    store.db.run(
+      "INSERT OR REPLACE INTO uniq (queue, key, job) VALUES (?, ?, ?)",
+      queue,
+      key,
+      id,
+    );
+  }
 }
 
 /** Parts of at most so many jobs and so much text, each a step. */

@@ -4,8 +4,11 @@ import {
   type Reaped,
   TICK_MS,
 } from "../broker.ts";
+import { textOf } from "./database.ts";
+import { Groups, parseGrouped } from "./groups.ts";
 import { waitingCount } from "./reserve.ts";
 import { expireOutcomes } from "./results.ts";
+import { readRule } from "./rules.ts";
 import {
   CRASHED,
   LONE,
@@ -38,6 +41,12 @@ export function reapNothing(store: Store, name: string): Reaped | undefined {
   for (const kind of [SCHEDULED, RETRY, LONE]) {
     if (isDue(store, queue, kind, now)) return undefined;
   }
+  const looks = store.db.value(
+    "SELECT 1 FROM grp WHERE queue = ? AND due <= ? LIMIT 1",
+    queue,
+    now,
+  );
+  if (looks !== undefined) return undefined;
   return answer(store, queue, tick, false, false);
 }
 
@@ -55,6 +64,8 @@ export function reap(store: Store, name: string): Reaped {
   for (const kind of [SCHEDULED, RETRY, LONE]) {
     if (moveDue(store, queue, kind, now)) more = true;
   }
+  const groups = new Groups(store, queue, readRule(store, queue).limits);
+  if (groups.look(MOVE_JOBS)) more = true;
   return answer(store, queue, advanced ? tick + 1 : tick, advanced, more);
 }
 
@@ -107,6 +118,8 @@ function advance(store: Store, queue: number, tick: number, now: number): void {
     now,
     EXPIRE_ROWS,
   );
+  db.run("DELETE FROM cancelled WHERE queue = ? AND until <= ?", queue, now);
+  db.run("DELETE FROM rate WHERE queue = ? AND until <= ?", queue, now);
   db.run("DELETE FROM health WHERE until <= ?", now);
 }
 
@@ -132,13 +145,13 @@ function moveDue(
   now: number,
 ): boolean {
   const rows = store.db.rows(
-    `SELECT at, seq, octet_length(message) FROM due
-       WHERE queue = ? AND kind = ? AND at <= ? ORDER BY at, seq LIMIT ?`,
+    `SELECT at, seq, octet_length(message), substr(message, 1, 1) = char(1)
+       FROM due WHERE queue = ? AND kind = ? AND at <= ? ORDER BY at, seq LIMIT ?`,
     queue,
     kind,
     now,
     MOVE_JOBS + 1,
-  ) as [number, number, number][];
+  ) as [number, number, number, number][];
   let jobs = 0;
   for (let bytes = 0; jobs < Math.min(rows.length, MOVE_JOBS); jobs++) {
     if (bytes >= MAX_BATCH_BYTES) break;
@@ -146,6 +159,11 @@ function moveDue(
   }
   if (jobs === 0) return false;
   const [at, seq] = rows[jobs - 1];
+  const grouped = kind === LONE
+    ? []
+    : rows.slice(0, jobs).filter(([at, seq, , marked]) =>
+      marked === 1 && toGroup(store, queue, kind, at, seq)
+    );
   const state = kind === LONE ? SUSPECT : READY;
   store.db.run(
     `INSERT INTO waiting (queue, state, seq, message)
@@ -166,9 +184,32 @@ function moveDue(
     seq,
   );
   store.count(queue, {
-    ready: state === READY ? jobs : 0,
+    ready: state === READY ? jobs - grouped.length : 0,
     ...(kind === SCHEDULED ? { scheduled: -jobs } : { retry: -jobs }),
   });
   store.announce();
   return rows.length > jobs;
+}
+
+/** Moves one due job to its group; `false`: it is of none. */
+function toGroup(
+  store: Store,
+  queue: number,
+  kind: number,
+  at: number,
+  seq: number,
+): boolean {
+  const where = "WHERE queue = ? AND kind = ? AND at = ? AND seq = ?";
+  const text = store.db.value(
+    `SELECT message FROM due ${where}`,
+    queue,
+    kind,
+    at,
+    seq,
+  );
+  const job = parseGrouped(textOf(text!));
+  if (job === undefined) return false;
+  new Groups(store, queue, readRule(store, queue).limits).add(job);
+  store.db.run(`DELETE FROM due ${where}`, queue, kind, at, seq);
+  return true;
 }

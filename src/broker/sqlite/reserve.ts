@@ -6,6 +6,9 @@ import {
 } from "../broker.ts";
 import { encodeFailedEntry } from "../../job/outcome.ts";
 import { textOf } from "./database.ts";
+import { Groups } from "./groups.ts";
+import { PAUSED_MS, roomOf } from "./room.ts";
+import { readRule } from "./rules.ts";
 import {
   CRASHED,
   fenced,
@@ -17,6 +20,10 @@ import {
 
 /** Crashed jobs of one call. */
 const MAX_CRASHED = 16;
+const NOTHING: Pick<Batch, "tokens" | "messages"> = {
+  tokens: [],
+  messages: [],
+};
 /** So much of an oversized message is kept, in bytes. */
 const HEAD_BYTES = 1024;
 
@@ -34,12 +41,20 @@ export function reserveNothing(
   if (queue === undefined) return undefined;
   if (store.place(queue, worker) !== store.tick(queue)) return undefined;
   if (store.held(queue, worker) !== known) return undefined;
+  const { paused, limited, cancels, grouped } = readRule(store, queue);
+  if (paused) return blocked(PAUSED_MS, cancels);
   const suspects = waitingCount(store, queue, SUSPECT);
   if (
-    waits(store, queue, READY) || waits(store, queue, CRASHED) ||
+    limited || grouped > 0 || waits(store, queue, READY) ||
+    waits(store, queue, CRASHED) ||
     idle && suspects > 0
   ) return undefined;
-  return { kind: "ready", tokens: [], messages: [], suspects };
+  return { kind: "ready", tokens: [], messages: [], suspects, cancels };
+}
+
+function blocked(blockedMs: number, cancels: number): Batch {
+  const none = { tokens: [], messages: [], suspects: 0 };
+  return { kind: "ready", ...none, cancels, blockedMs };
 }
 
 /** See `Broker.reserve`; in the open transaction. */
@@ -63,42 +78,53 @@ export function reserve(
   const tick = store.tick(queue);
   if (place !== tick) store.setPlace(queue, worker, tick);
 
+  const rule = readRule(store, queue);
+  const { cancels } = rule;
+  if (rule.paused) return blocked(PAUSED_MS, cancels);
   const most = Math.min(limit, MAX_BATCH_JOBS);
   const take = (state: number, mark: string, most: number) =>
     moveToHeld(store, { queue, worker, state, mark, most, bytes });
-  let kind: Batch["kind"] = "crashed";
-  let taken = take(CRASHED, "c", Math.min(most, MAX_CRASHED));
-  if (taken.tokens.length === 0 && idle) {
-    kind = "suspect";
-    taken = take(SUSPECT, "s", 1);
+  const suspects = () => waitingCount(store, queue, SUSPECT);
+  const crashed = take(CRASHED, "c", Math.min(most, MAX_CRASHED));
+  if (crashed.tokens.length > 0) {
+    return { kind: "crashed", ...crashed, suspects: suspects(), cancels };
   }
+  const room = roomOf(store, queue, rule, most);
+  if (room.jobs <= 0) {
+    const waiting = suspects() + rule.grouped +
+      (waits(store, queue, READY) ? 1 : 0);
+    return waiting > 0
+      ? blocked(room.blockedMs, cancels)
+      : { kind: "ready", tokens: [], messages: [], suspects: 0, cancels };
+  }
+  let kind: Batch["kind"] = "suspect";
+  let taken = idle ? take(SUSPECT, "s", 1) : NOTHING;
   if (taken.tokens.length === 0) {
     kind = "ready";
-    taken = take(READY, "", most);
+    if (rule.grouped > 0) {
+      const groups = new Groups(store, queue, rule.limits);
+      const left = room.jobs - readyCount(store, queue, room.jobs);
+      // They wait for no turn any more, and are taken as all others are.
+      const others = left < room.jobs;
+      if (left > 0) {
+        store.push(queue, groups.take(left, bytes, { others, counts: true }));
+      }
+    }
+    taken = take(READY, "", room.jobs);
   }
-  return { kind, ...taken, suspects: waitingCount(store, queue, SUSPECT) };
+  room.window?.count(taken.tokens.length);
+  return { kind, ...taken, suspects: suspects(), cancels };
 }
 
-/** See `Broker.take`; in the open transaction. */
-export function take(
-  store: Store,
-  name: string,
-  limit: number,
-  bytes: number,
-): string[] {
-  const queue = store.queue(name);
-  const messages: string[] = [];
-  for (const state of [READY, SUSPECT, CRASHED]) {
-    const most = limit - messages.length;
-    const found = head(store, queue, state, most, bytes, messages.length > 0);
-    for (const message of read(store, queue, state, found)) {
-      messages.push(message);
-    }
-    remove(store, queue, state, found);
-    bytes -= found.bytes;
-    if (messages.length >= limit || bytes <= 0) break;
-  }
-  return messages;
+/** How many jobs are ready, counted up to `most`. */
+function readyCount(store: Store, queue: number, most: number): number {
+  return store.db.value(
+    `SELECT count(*) FROM (SELECT 1 FROM waiting
+       WHERE queue = ? AND state = ? LIMIT ?)`,
+    queue,
+    READY,
+    most,
+  ) as number;
 }
 
 /** How many jobs wait in a state other than ready, of which there are few. */
@@ -162,7 +188,7 @@ function moveToHeld(
 }
 
 /** The first jobs that wait in a state. */
-interface Head {
+export interface Head {
   readonly seqs: readonly number[];
   readonly bytes: number;
 }
@@ -172,7 +198,7 @@ interface Head {
  * may receive goes to the failed set. One fits in any case, unless `others`
  * were found before.
  */
-function head(
+export function head(
   store: Store,
   queue: number,
   state: number,
@@ -210,7 +236,8 @@ function head(
   return { seqs, bytes: size };
 }
 
-function read(
+/** The messages of these jobs. */
+export function read(
   store: Store,
   queue: number,
   state: number,
@@ -226,7 +253,8 @@ function read(
   ).map(([message]) => textOf(message));
 }
 
-function remove(
+/** Removes these jobs. */
+export function remove(
   store: Store,
   queue: number,
   state: number,

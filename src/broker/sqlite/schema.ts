@@ -90,8 +90,52 @@ const TABLES = `
   ) WITHOUT ROWID;
 `;
 
-/** What version 2 added: it is made in a file of version 1 as well. */
+/**
+ * What version 2 added: it is made in a file of version 1 as well.
+ *
+ * - `rule`: how a queue is served; `limits`: JSON; `cancels`: how many jobs
+ *   were ever cancelled;
+ * - `grp`: a group with jobs; `turn`: its place among those of which a job may
+ *   go; `due`: from when on its rate lets one go; `active`: jobs of it that
+ *   were let go and have not ended, which `active` names;
+ * - `rate`: what a rate has counted in a slot of time, '' for the whole queue.
+ */
 const ADDED = `
+  CREATE TABLE IF NOT EXISTS rule (
+    queue INTEGER PRIMARY KEY, paused INTEGER NOT NULL DEFAULT 0,
+    limits TEXT, cancels INTEGER NOT NULL DEFAULT 0,
+    turns INTEGER NOT NULL DEFAULT 0, grouped INTEGER NOT NULL DEFAULT 0
+  );
+  CREATE TABLE IF NOT EXISTS cancelled (
+    queue INTEGER, id TEXT, number INTEGER NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (queue, id)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS cancelled_number ON cancelled (queue, number);
+  CREATE INDEX IF NOT EXISTS cancelled_until ON cancelled (queue, until);
+  CREATE TABLE IF NOT EXISTS uniq (
+    queue INTEGER, key TEXT, job TEXT NOT NULL, PRIMARY KEY (queue, key)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS grp (
+    queue INTEGER, name TEXT, active INTEGER NOT NULL DEFAULT 0,
+    waiting INTEGER NOT NULL DEFAULT 0, turn INTEGER, due INTEGER,
+    PRIMARY KEY (queue, name)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS grp_turn ON grp (queue, turn)
+    WHERE turn IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS grp_due ON grp (queue, due) WHERE due IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS grouped (
+    queue INTEGER, grp TEXT, seq INTEGER, id TEXT NOT NULL, message,
+    PRIMARY KEY (queue, grp, seq)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS active (
+    queue INTEGER, id TEXT, grp TEXT NOT NULL, PRIMARY KEY (queue, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS rate (
+    queue INTEGER, grp TEXT, width INTEGER, slot INTEGER,
+    jobs INTEGER NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (queue, grp, width, slot)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS rate_until ON rate (queue, until);
 `;
 
 /**

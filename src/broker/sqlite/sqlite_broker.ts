@@ -2,6 +2,8 @@ import { BrokerError } from "../../errors.ts";
 import type {
   Batch,
   Broker,
+  Cancellation,
+  Cancelled,
   Counts,
   Entry,
   OutcomeRecord,
@@ -10,18 +12,23 @@ import type {
   ReserveRequest,
   ResultsChanged,
   Settlement,
+  Taken,
 } from "../broker.ts";
+import type { Ties } from "../../job/ties.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
 import { LIMITS, type Limits } from "../limits.ts";
+import { cancel, readCancelled, unlock } from "./cancelling.ts";
 import { countJobs } from "./counts.ts";
 import type { Database } from "./database.ts";
 import { enqueue } from "./enqueue.ts";
 import { reap, reapNothing } from "./reap.ts";
 import { begin, reconcile, recover, release } from "./recover.ts";
-import { reserve, reserveNothing, take } from "./reserve.ts";
+import { reserve, reserveNothing } from "./reserve.ts";
+import { take } from "./take.ts";
 import { ResultWatch } from "./result_watch.ts";
 import { readOutcomes, storeOutcomes } from "./results.ts";
+import { readRule, SqliteControl } from "./rules.ts";
 import { openDatabase, schemaVersion } from "./schema.ts";
 import { settle } from "./settle.ts";
 import { fenced, Store } from "./store.ts";
@@ -44,6 +51,7 @@ export interface SqliteOptions extends OpenOptions {
 
 /** A broker in one file, for the processes of one machine. */
 export class SqliteBroker implements Broker {
+  readonly control: SqliteControl;
   readonly #store: Store;
   readonly #transactions: Transactions;
   readonly #wakeUp: WakeUp;
@@ -58,6 +66,7 @@ export class SqliteBroker implements Broker {
       if (this.#store.takeNews()) this.#wakeUp.give();
     };
     this.#transactions = new Transactions(db, path, committed, lockedMs);
+    this.control = new SqliteControl(this.#store, this.#transactions);
     this.#watch = new ResultWatch(
       this.#store,
       this.#transactions,
@@ -178,7 +187,8 @@ export class SqliteBroker implements Broker {
         if (place === undefined || place < 0) throw fenced(worker);
         const tick = this.#store.tick(queue);
         if (place !== tick) this.#store.setPlace(queue, worker, tick);
-        return { held: this.#store.held(queue, worker), schema };
+        const held = this.#store.held(queue, worker);
+        return { held, schema, cancels: readRule(this.#store, queue).cancels };
       });
     });
   }
@@ -245,7 +255,7 @@ export class SqliteBroker implements Broker {
     return Promise.resolve();
   }
 
-  take(queue: string, limit: number, bytes: number): Promise<string[]> {
+  take(queue: string, limit: number, bytes: number): Promise<Taken> {
     return this.#transactions.write(
       "take",
       () => take(this.#store, queue, limit, bytes),
@@ -256,6 +266,28 @@ export class SqliteBroker implements Broker {
     return this.#transactions.write(
       "record",
       () => storeOutcomes(this.#store, this.#store.queue(queue), outcomes),
+    );
+  }
+
+  cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]> {
+    return this.#transactions.write(
+      "cancel jobs",
+      () => cancel(this.#store, queue, jobs),
+    );
+  }
+
+  cancelled(queue: string, after: number): Promise<Cancelled> {
+    return this.#transactions.read(
+      "read what is cancelled",
+      () => readCancelled(this.#store, queue, after),
+    );
+  }
+
+  async unlock(queue: string, { id, unique }: Ties): Promise<void> {
+    if (unique === undefined) return;
+    await this.#transactions.write(
+      "let a unique key go",
+      () => unlock(this.#store, this.#store.queue(queue), unique, id),
     );
   }
 
@@ -293,8 +325,11 @@ export class SqliteBroker implements Broker {
   #readyOf(queues: readonly string[]): Promise<string[]> {
     return this.#transactions.read("wait", () => {
       const ready = new Set(
-        this.#store.db.rows("SELECT name FROM queue WHERE ready > 0")
-          .map(([name]) => name),
+        this.#store.db.rows(
+          `SELECT name FROM queue WHERE ready > 0
+             UNION SELECT queue.name FROM grp JOIN queue ON queue.id = grp.queue
+               WHERE grp.turn IS NOT NULL`,
+        ).map(([name]) => name),
       );
       return queues.filter((queue) => ready.has(queue));
     });

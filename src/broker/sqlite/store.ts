@@ -241,6 +241,27 @@ export class Store {
     return now - Number(since) >= afterMs;
   }
 
+  /** The job that has a key for some time, if any. */
+  keyHolder(queue: number, key: string, now: number): string | undefined {
+    return this.db.value(
+      "SELECT job FROM once WHERE queue = ? AND key = ? AND until > ?",
+      queue,
+      key,
+      now,
+    ) as string | undefined;
+  }
+
+  /** Gives a key to a job until some moment. */
+  noteKey(queue: number, key: string, job: string, untilMs: number): void {
+    this.db.run(
+      "INSERT OR REPLACE INTO once (queue, key, job, until) VALUES (?, ?, ?, ?)",
+      queue,
+      key,
+      job,
+      untilMs,
+    );
+  }
+
   /** Removes the oldest entries of the failed set above its limits. */
   trimFailed(queue: number): void {
     const count = this.db.value(

@@ -17,8 +17,8 @@ export function renewCases(test: Test): void {
     await worker.reserve({ limit: 2 });
     await reserveOne(s, worker.name, other);
     assert.deepEqual(await s.broker.renew(worker.name, [other, s.queue]), [
-      { held: 1, schema: SCHEMA_VERSION },
-      { held: 2, schema: SCHEMA_VERSION },
+      { held: 1, schema: SCHEMA_VERSION, cancels: 0 },
+      { held: 2, schema: SCHEMA_VERSION, cancels: 0 },
     ]);
     assert.deepEqual(await s.broker.renew(worker.name, []), []);
   });

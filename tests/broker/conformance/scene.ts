@@ -97,8 +97,8 @@ export class Scene {
         MAX_BATCH_JOBS,
         MAX_BATCH_BYTES,
       );
-      if (taken.length === 0) return drained;
-      drained.push(...taken);
+      if (taken.messages.length === 0) return drained;
+      drained.push(...taken.messages);
     }
   }
 

@@ -6,8 +6,11 @@
  * @module
  */
 import { beginCases } from "./begin.ts";
+import { cancelCases } from "./cancel.ts";
+import { controlCases } from "./control.ts";
 import { countsCases } from "./counts.ts";
 import { enqueueCases } from "./enqueue.ts";
+import { groupsCases } from "./groups.ts";
 import { inspectorCases } from "./inspector.ts";
 import { reapCases } from "./reap.ts";
 import { reconcileCases } from "./reconcile.ts";
@@ -21,6 +24,7 @@ import { settleCases } from "./settle.ts";
 import type { OpenStore } from "./store.ts";
 import { stormCases } from "./storm.ts";
 import { takeRecordCases } from "./take_record.ts";
+import { uniqueCases } from "./unique.ts";
 import { valuesCases } from "./values.ts";
 import { waitCases } from "./wait.ts";
 
@@ -47,6 +51,10 @@ export function exercise(name: string, open: OpenStore): void {
       resultsCases,
       valuesCases,
       countsCases,
+      controlCases,
+      cancelCases,
+      uniqueCases,
+      groupsCases,
       inspectorCases,
       stormCases,
     ]

@@ -99,7 +99,7 @@ export function waitCases(test: Test): void {
       const before = performance.now();
       assert.deepEqual(await wait.woken, [queue]);
       assert.ok(performance.now() - before < PROMPT_MS);
-      assert.deepEqual(await s.broker.take(queue, 9, 99), ["a"]);
+      assert.deepEqual((await s.broker.take(queue, 9, 99)).messages, ["a"]);
     }
   });
 

@@ -1,0 +1,24 @@
+-- Cancels a job that has no outcome yet. Whoever reserves it next drops it.
+-- KEYS: meta, cancelled, cancelled until, buckets, its result bucket
+-- ARGV: id, seconds for which the note is kept at least, moment from which the
+--       job may run in ms, name of its bucket, field, outcome or '' (keep
+--       none), channel
+-- Returns: 1, or 0 if it has an outcome
+-- Errors: OOM, WRONGTYPE
+redis.call('ZCARD', KEYS[2])
+redis.call('ZCARD', KEYS[3])
+redis.call('ZCARD', KEYS[4])
+if redis.call('HEXISTS', KEYS[5], ARGV[5]) == 1 then return 0 end
+local now = now_ms()
+local cancels = redis.call('HINCRBY', KEYS[1], 'cancels', 1)
+redis.call('ZADD', KEYS[2], cancels, ARGV[1])
+redis.call('ZADD', KEYS[3], math.max(now, tonumber(ARGV[3])) + 1000 * tonumber(ARGV[2]), ARGV[1])
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[5], ARGV[5], ARGV[6])
+  redis.call('HINCRBY', KEYS[5], 'bytes', #ARGV[6])
+  redis.call('ZADD', KEYS[4], now, ARGV[4])
+  redis.call('HINCRBY', KEYS[1], 'results', 1)
+  redis.call('HINCRBY', KEYS[1], 'bytes', #ARGV[6])
+  redis.call('PUBLISH', ARGV[7], ARGV[5])
+end
+return 1

@@ -1,0 +1,70 @@
+import type { Cancellation, Cancelled } from "../broker.ts";
+import type { Connection } from "./connection.ts";
+import { type QueueKeys, splitId } from "./keys.ts";
+import { explain, type ScriptRunner } from "./scripts.ts";
+
+/** A cancelled job that nobody meets is looked for so long after its time. */
+const KEPT_SECONDS = 30 * 86_400;
+const PAGE = 1000;
+
+/** See `JobStore.cancel`. */
+export async function cancel(
+  runner: ScriptRunner,
+  keys: QueueKeys,
+  jobs: readonly Cancellation[],
+): Promise<boolean[]> {
+  return await Promise.all(jobs.map(async ({ id, dueMs, outcome = "" }) => {
+    const { producer, bucket, field } = splitId(id);
+    const reply = await runner.run("cancel", [
+      keys.meta,
+      keys.cancelled,
+      keys.cancelledUntil,
+      keys.buckets,
+      keys.results(bucket),
+    ], [
+      id,
+      String(KEPT_SECONDS),
+      String(dueMs),
+      bucket,
+      field,
+      outcome,
+      keys.done(producer),
+    ]);
+    return reply === 1;
+  }));
+}
+
+/** See `Broker.cancelled`. */
+export async function readCancelled(
+  connection: Connection,
+  keys: QueueKeys,
+  after: number,
+): Promise<Cancelled> {
+  try {
+    // The number first: what is cancelled meanwhile is told of again.
+    const cancels = await connection
+      .call(keys.meta, ["HGET", keys.meta, "cancels"]);
+    const ids: string[] = [];
+    for (let from = 0;; from += PAGE) {
+      const page = await connection.call(keys.cancelled, [
+        "ZRANGEBYSCORE",
+        keys.cancelled,
+        `(${after}`,
+        "+inf",
+        "LIMIT",
+        String(from),
+        String(PAGE),
+      ]) as string[];
+      ids.push(...page);
+      if (page.length < PAGE) break;
+    }
+    return { cancels: Number(cancels ?? 0), ids };
+  } catch (error) {
+    throw await explain(
+      connection,
+      error,
+      `read what is cancelled in queue ${keys.queue}`,
+      [keys.meta, keys.cancelled],
+    );
+  }
+}

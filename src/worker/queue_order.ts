@@ -1,0 +1,57 @@
+/**
+ * In which order a worker asks its queues: strictly as they were named, or, if
+ * they have weights, each first as often as its weight says.
+ */
+export class QueueOrder {
+  readonly #queues: readonly string[];
+  readonly #weights: Readonly<Record<string, number>> | undefined;
+  /** By queue: what it is behind its share. */
+  readonly #behind = new Map<string, number>();
+  readonly #closedUntilMs = new Map<string, number>();
+
+  /** @param weights By queue; left out: strict order. */
+  constructor(
+    queues: readonly string[],
+    weights?: Readonly<Record<string, number>>,
+  ) {
+    this.#queues = queues;
+    this.#weights = weights;
+  }
+
+  /** No job of this queue can be had until then. */
+  close(queue: string, untilMs: number): void {
+    this.#closedUntilMs.set(queue, untilMs);
+  }
+
+  /** The queues of which jobs may be had, in the order of this turn. */
+  turn(nowMs: number): readonly string[] {
+    const open = this.open(nowMs);
+    if (this.#weights === undefined || open.length < 2) return open;
+    // Smooth weighted round robin, as nginx spreads requests over servers.
+    let sum = 0;
+    for (const queue of open) {
+      const weight = this.#weights[queue];
+      sum += weight;
+      this.#behind.set(queue, (this.#behind.get(queue) ?? 0) + weight);
+    }
+    const order = open.toSorted((a, b) =>
+      this.#behind.get(b)! - this.#behind.get(a)!
+    );
+    this.#behind.set(order[0], this.#behind.get(order[0])! - sum);
+    return order;
+  }
+
+  /** The queues of which jobs may be had. */
+  open(nowMs: number): readonly string[] {
+    if (this.#closedUntilMs.size === 0) return this.#queues;
+    for (const [queue, untilMs] of this.#closedUntilMs) {
+      if (untilMs <= nowMs) this.#closedUntilMs.delete(queue);
+    }
+    return this.#queues.filter((queue) => !this.#closedUntilMs.has(queue));
+  }
+
+  /** When the next of the others opens; `Infinity`: there are none. */
+  get opensAtMs(): number {
+    return Math.min(...this.#closedUntilMs.values());
+  }
+}
