@@ -16,6 +16,7 @@ export type {
   Cancellation,
   Entry,
   JobStore,
+  Predecessor,
   ResultsChanged,
   UniqueKey,
 } from "./job_store.ts";
@@ -162,7 +163,7 @@ export interface Counts {
   readonly heldByLate: number;
   /** Failed attempts that wait for their next one, `lone` ones included. */
   readonly retry: number;
-  /** Delayed by their caller. */
+  /** Delayed by their caller, or waiting for other jobs. */
   readonly scheduled: number;
   readonly failed: number;
 }

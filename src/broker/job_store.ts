@@ -18,8 +18,19 @@ export interface Entry {
   readonly idempotencyKey?: string;
   /** Of jobs with this key only one is there at a time. */
   readonly unique?: UniqueKey;
+  /**
+   * It waits until these have ended, whose outcomes are kept. Without delay and
+   * without keys.
+   */
+  readonly after?: readonly Predecessor[];
   /** It takes turns with jobs of other groups, within the limits of its own. */
   readonly group?: string;
+}
+
+/** A job for which another one waits. */
+export interface Predecessor {
+  readonly queue: string;
+  readonly id: string;
 }
 
 /** A key that one job has. */

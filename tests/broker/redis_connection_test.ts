@@ -230,7 +230,7 @@ Deno.test("redis: a queue of a later version of this program is not touched", as
   await using server = await RedisServer.start();
   await using broker = await open(server);
   await broker.register(["q"]);
-  assert.equal(await server.call("HGET", "mqk:{q}:meta", "v"), "1");
+  assert.equal(await server.call("HGET", "mqk:{q}:meta", "v"), "2");
   await server.call("HSET", "mqk:{later}:meta", "v", "2");
   await assert.rejects(broker.register(["q", "later"]), SchemaError);
   await assert.rejects(

@@ -235,7 +235,9 @@ Deno.test("redis: a server at its memory limit refuses new jobs and is drained",
   await broker.register(["q"]);
   const { tokens } = await reserve(broker, "w");
   assert.equal(tokens.length, 6);
-  assert.deepEqual(await broker.renew("w", ["q"]), [{ held: 6, schema: 1 }]);
+  assert.deepEqual(await broker.renew("w", ["q"]), [
+    { held: 6, schema: 2, cancels: 0 },
+  ]);
   const settled = await broker.settle("w", "q", [
     { kind: "done", token: tokens[0], id: "p.0", outcome: "1" },
     { kind: "retry", token: tokens[1], message: "b", delayMs: 60_000 },

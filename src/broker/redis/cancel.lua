@@ -1,13 +1,16 @@
 -- Cancels a job that has no outcome yet. Whoever reserves it next drops it.
--- KEYS: meta, cancelled, cancelled until, buckets, its result bucket
+-- KEYS: meta, cancelled, cancelled until, buckets, its result bucket, awaited,
+--       arrivals
 -- ARGV: id, seconds for which the note is kept at least, moment from which the
 --       job may run in ms, name of its bucket, field, outcome or '' (keep
 --       none), channel
--- Returns: 1, or 0 if it has an outcome
+-- Returns: 0 if it has an outcome, else 1, or 2 if others wait for its end
 -- Errors: OOM, WRONGTYPE
 redis.call('ZCARD', KEYS[2])
 redis.call('ZCARD', KEYS[3])
 redis.call('ZCARD', KEYS[4])
+redis.call('HLEN', KEYS[6])
+redis.call('LLEN', KEYS[7])
 if redis.call('HEXISTS', KEYS[5], ARGV[5]) == 1 then return 0 end
 local now = now_ms()
 local cancels = redis.call('HINCRBY', KEYS[1], 'cancels', 1)
@@ -20,5 +23,12 @@ if ARGV[6] ~= '' then
   redis.call('HINCRBY', KEYS[1], 'results', 1)
   redis.call('HINCRBY', KEYS[1], 'bytes', #ARGV[6])
   redis.call('PUBLISH', ARGV[7], ARGV[5])
+  local waiting = redis.call('HGET', KEYS[6], ARGV[1])
+  if waiting then
+    redis.call('RPUSH', KEYS[7], ARGV[1] .. '\n' .. waiting)
+    redis.call('HDEL', KEYS[6], ARGV[1])
+    redis.call('HINCRBY', KEYS[1], 'awaited', -1)
+    return 2
+  end
 end
 return 1

@@ -2,6 +2,7 @@ import type { Cancellation, Cancelled } from "../broker.ts";
 import type { Connection } from "./connection.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
+import type { Successors } from "./successors.ts";
 
 /** A cancelled job that nobody meets is looked for so long after its time. */
 const KEPT_SECONDS = 30 * 86_400;
@@ -10,6 +11,7 @@ const PAGE = 1000;
 /** See `JobStore.cancel`. */
 export async function cancel(
   runner: ScriptRunner,
+  successors: Successors,
   keys: QueueKeys,
   jobs: readonly Cancellation[],
 ): Promise<boolean[]> {
@@ -21,6 +23,8 @@ export async function cancel(
       keys.cancelledUntil,
       keys.buckets,
       keys.results(bucket),
+      keys.awaited,
+      keys.arrivals,
     ], [
       id,
       String(KEPT_SECONDS),
@@ -30,7 +34,8 @@ export async function cancel(
       outcome,
       keys.done(producer),
     ]);
-    return reply === 1;
+    if (reply === 2) await successors.deliver(keys);
+    return reply !== 0;
   }));
 }
 

@@ -5,16 +5,23 @@ import {
   type ConnectionOptions,
   ServerConnection,
 } from "./connection.ts";
+import { NotSentError } from "./errors.ts";
 import { Topology } from "./topology.ts";
 
 /** Makes connections to one server, or to all nodes of a cluster. */
 export class Connector {
   readonly #url: string;
   readonly #topology: Topology | undefined;
+  readonly #options: Omit<ConnectionOptions, "url">;
+  #closed = false;
 
-  /** @throws {ArgumentError} If the DSN can't be read. */
-  constructor(url: string) {
+  /**
+   * @param options Of all connections that say nothing else.
+   * @throws {ArgumentError} If the DSN can't be read.
+   */
+  constructor(url: string, options: Omit<ConnectionOptions, "url"> = {}) {
     this.#url = url;
+    this.#options = options;
     const address = parseRedisDsn(url);
     if ("seeds" in address.place) {
       this.#topology = new Topology(address, address.place);
@@ -28,7 +35,7 @@ export class Connector {
 
   /** One that reaches every key. */
   connect(own: Omit<ConnectionOptions, "url"> = {}): Connection {
-    const options = { url: this.#url, ...own };
+    const options = this.#with(own);
     return this.#topology === undefined
       ? new ServerConnection(options)
       : new ClusterConnection(this.#topology, options);
@@ -38,7 +45,7 @@ export class Connector {
   connectAny(own: Omit<ConnectionOptions, "url"> = {}): ServerConnection {
     const topology = this.#topology;
     const node = topology && (() => topology.reachable());
-    return new ServerConnection({ url: this.#url, node, ...own });
+    return new ServerConnection(this.#with({ node, ...own }));
   }
 
   /** One to each node that serves slots, or to the only server. */
@@ -46,5 +53,15 @@ export class Connector {
     if (this.#topology === undefined) return [this.connectAny()];
     await this.#topology.nodeOf(undefined);
     return this.#topology.nodes.map((node) => this.connectAny({ node }));
+  }
+
+  /** From now on it makes no connections. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #with(own: Omit<ConnectionOptions, "url">): ConnectionOptions {
+    if (this.#closed) throw new NotSentError("Cannot use a closed broker");
+    return { url: this.#url, ...this.#options, ...own };
   }
 }

@@ -14,24 +14,26 @@ export async function readCounts(
   const lists = [keys.ready, keys.inbox, keys.suspect, keys.crashed];
   const sets = [keys.scheduled, keys.retry, keys.lone, keys.failed];
   try {
-    const [sizes, [held, heldByLate], grouped] = await Promise.all([
+    const [sizes, [held, heldByLate], others] = await Promise.all([
       Promise.all([
         ...lists.map((key) => call(connection, "LLEN", key)),
         ...sets.map((key) => call(connection, "ZCARD", key)),
       ]) as Promise<number[]>,
       readHeld(connection, keys),
-      call(connection, "HGET", keys.meta, "grouped"),
+      call(connection, "HMGET", keys.meta, "grouped", "blocked") as Promise<
+        (string | null)[]
+      >,
     ]);
     const [ready, inbox, suspect, crashed, scheduled, retry, lone, failed] =
       sizes;
     return {
-      ready: ready + inbox + Number(grouped ?? 0),
+      ready: ready + inbox + Number(others[0] ?? 0),
       suspect,
       crashed,
       held,
       heldByLate,
       retry: retry + lone,
-      scheduled,
+      scheduled: scheduled + Number(others[1] ?? 0),
       failed,
     };
   } catch (error) {

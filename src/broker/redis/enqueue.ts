@@ -14,6 +14,7 @@ import type { Connection } from "./connection.ts";
 import { NotSentError, ReplyError } from "./errors.ts";
 import type { QueueKeys } from "./keys.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
+import type { Successors } from "./successors.ts";
 
 /** How long an idempotency key is kept. */
 const ONCE_SECONDS = 86_400;
@@ -27,6 +28,7 @@ export interface EnqueueParts {
   readonly keysOf: (queue: string) => QueueKeys;
   /** Before the first job of a queue. */
   readonly introduce: (keys: QueueKeys) => Promise<void>;
+  readonly successors: Successors;
   /** A job was replaced: whoever waits for it is to hear of it. */
   readonly replaced: (keys: QueueKeys, id: string) => Promise<void>;
 }
@@ -34,7 +36,7 @@ export interface EnqueueParts {
 /** One command, and the entries that it stores. */
 interface Command {
   readonly keys: QueueKeys;
-  readonly kind: "push" | "schedule" | "tied";
+  readonly kind: "push" | "schedule" | "tied" | "blocked";
   readonly args: string[];
   /** The one that is tied to something. */
   readonly entry?: Entry;
@@ -91,6 +93,19 @@ function plan(parts: EnqueueParts, entries: readonly Entry[]): Command[] {
     const { queue, message, delayMs, atMs } = entry;
     const fromNow = atMs === undefined;
     const when = atMs ?? (delayMs !== undefined && delayMs > 0 ? delayMs : "");
+    if (entry.after !== undefined) {
+      const keys = parts.keysOf(queue);
+      const places = [place];
+      commands.push({
+        keys,
+        kind: "blocked",
+        args: [],
+        entry,
+        places,
+        size: 0,
+      });
+      continue;
+    }
     if (
       entry.idempotencyKey !== undefined || entry.unique !== undefined ||
       entry.group !== undefined
@@ -141,6 +156,7 @@ async function send(
   if (kind === "schedule") {
     return await runner.run("schedule", [keys.scheduled], args);
   }
+  if (kind === "blocked") return await parts.successors.store(entry!);
   if (entry !== undefined) return await sendTied(parts, keys, entry, args);
   try {
     return await connection.call(keys.ready, args);

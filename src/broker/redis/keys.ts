@@ -63,6 +63,12 @@ export class QueueKeys {
   /** Sorted sets: cancelled job and its number; until when that is known. */
   readonly cancelled: string;
   readonly cancelledUntil: string;
+  /** Hash, sorted set: jobs that wait for others; when to look at these. */
+  readonly blocked: string;
+  readonly blockedDue: string;
+  /** Hash: job of this queue and who waits for it. List: those that ended. */
+  readonly awaited: string;
+  readonly arrivals: string;
   /** Hash: schema version, tick, batch number, counters. */
   readonly meta: string;
   readonly #prefix: string;
@@ -86,6 +92,10 @@ export class QueueKeys {
     this.unique = prefix + "unique";
     this.cancelled = prefix + "cancelled";
     this.cancelledUntil = prefix + "cancelled_until";
+    this.blocked = prefix + "blocked";
+    this.blockedDue = prefix + "blocked_due";
+    this.awaited = prefix + "awaited";
+    this.arrivals = prefix + "arrivals";
     this.meta = prefix + "meta";
   }
 
@@ -142,12 +152,15 @@ export function splitId(id: string): IdParts {
 }
 
 const TYPES: readonly (readonly [RegExp, string])[] = [
-  [/:(ready|inbox|suspect|crashed|ring)$/, "list"],
+  [/:(ready|inbox|suspect|crashed|ring|arrivals)$/, "list"],
   [
-    /:(scheduled|retry|lone|failed|workers|buckets|put_back|group_due|cancelled(_until)?)$/,
+    /:(scheduled|retry|lone|failed|workers|buckets|put_back|group_due|blocked_due|cancelled(_until)?)$/,
     "zset",
   ],
-  [/:(meta|held:.*|results:.*|groups|unique)$|^[^{]*:worker:/, "hash"],
+  [
+    /:(meta|held:.*|results:.*|groups|unique|blocked|awaited)$|^[^{]*:worker:/,
+    "hash",
+  ],
   [/:once:/, "string"],
   [/^[^{]*:queues$/, "set"],
 ];

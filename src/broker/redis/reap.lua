@@ -1,10 +1,13 @@
 -- One step of the reaper: due jobs move; once a second the tick advances.
 -- KEYS: meta, workers, scheduled, retry, lone, ready, suspect, crashed, inbox,
---       failed, buckets, groups, ring, due, cancelled, cancelled until
+--       failed, buckets, groups, ring, due, cancelled, cancelled until, blocked
+--       due, arrivals
 -- ARGV: a tick in ms, ticks of a lease, age of results in ms, age of the
 --       failed set in ms
 -- Returns: advanced (1 or 0), more (1 or 0), suspects and crashed, lapsed
---       workers, expired result buckets (name, last write, ...)
+--       workers, expired result buckets (name, last write, ...), jobs that wait
+--       for others so long that these are to be looked at, how many have ended
+--       for which others wait
 -- Errors: WRONGTYPE
 local meta, workers, ready, suspect, inbox = KEYS[1], KEYS[2], KEYS[6], KEYS[7], KEYS[9]
 redis.call('HDEL', meta, '')
@@ -12,7 +15,7 @@ local now = now_ms()
 local state = redis.call('HMGET', meta, 'at', 'tick', 'limits', 'grouped')
 local limits = state[3] and cjson.decode(state[3])
 local at, tick = tonumber(state[1] or nil), tonumber(state[2] or '0')
-local advanced, lapsed, expired = 0, {}, {}
+local advanced, lapsed, expired, blocked = 0, {}, {}, {}
 
 -- A clock that went back counts as one tick too, else all would stand still.
 if not at or now - at >= tonumber(ARGV[1]) or now < at then
@@ -29,6 +32,7 @@ if not at or now - at >= tonumber(ARGV[1]) or now < at then
     redis.call('ZREM', KEYS[15], id)
     redis.call('ZREM', KEYS[16], id)
   end
+  blocked = redis.call('ZRANGEBYSCORE', KEYS[17], '-inf', now, 'LIMIT', 0, 10)
   expired = redis.call('ZRANGEBYSCORE', KEYS[11], '-inf', now - tonumber(ARGV[3]), 'WITHSCORES', 'LIMIT', 0, 100)
 end
 if tick >= tonumber(ARGV[2]) then
@@ -94,4 +98,5 @@ if #looks > 0 or groups or tonumber(state[4] or '0') > 0 then
   end
   groups.offer(meta, ready)
 end
-return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired }
+return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired, blocked,
+  redis.call('LLEN', KEYS[18]) }

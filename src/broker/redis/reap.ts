@@ -7,6 +7,10 @@ import type { ScriptRunner } from "./scripts.ts";
 export interface RedisReaped extends Reaped {
   /** Name, last write, name, last write, ... */
   readonly expired: string[];
+  /** Jobs that wait so long for others that these are to be looked at. */
+  readonly blocked: string[];
+  /** How many jobs have ended for which others wait. */
+  readonly arrivals: number;
 }
 
 /** See `Broker.reap`. */
@@ -15,7 +19,15 @@ export async function reap(
   { resultAgeMs, failedAgeMs }: Limits,
   keys: QueueKeys,
 ): Promise<RedisReaped> {
-  const [advanced, more, suspects, lapsed, expired] = await runner.run(
+  const [
+    advanced,
+    more,
+    suspects,
+    lapsed,
+    expired,
+    blocked,
+    arrivals,
+  ] = await runner.run(
     "reap",
     [
       keys.meta,
@@ -34,14 +46,18 @@ export async function reap(
       keys.groupDue,
       keys.cancelled,
       keys.cancelledUntil,
+      keys.blockedDue,
+      keys.arrivals,
     ],
     [TICK_MS, LEASE_TICKS, resultAgeMs, failedAgeMs].map(String),
-  ) as [number, number, number, string[], string[]];
+  ) as [number, number, number, string[], string[], string[], number];
   return {
     advanced: advanced === 1,
     more: more === 1,
     suspects,
     lapsed,
     expired,
+    blocked,
+    arrivals,
   };
 }

@@ -1,5 +1,4 @@
 import { BrokerError } from "../../errors.ts";
-import { encodeOutcome } from "../../job/outcome.ts";
 import {
   type Batch,
   type Broker,
@@ -21,21 +20,20 @@ import type { Ties } from "../../job/ties.ts";
 import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
-import { cancel, readCancelled } from "./cancelling.ts";
-import type { Connection, ConnectionOptions } from "./connection.ts";
+import { readCancelled } from "./cancelling.ts";
+import type { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { RedisControl } from "./control.ts";
 import { readCounts } from "./counts.ts";
-import { enqueue } from "./enqueue.ts";
-import { NotSentError, toBrokerError } from "./errors.ts";
 import { Introductions } from "./introductions.ts";
 import { KeySpace, type QueueKeys } from "./keys.ts";
 import { LIMITS, type Limits } from "../limits.ts";
 import { reap } from "./reap.ts";
 import { reconcile } from "./reconcile.ts";
+import { RedisJobStore } from "./redis_job_store.ts";
 import { ReplicatedConnection } from "./replicas.ts";
 import { reserve, take } from "./reserve.ts";
-import { readResults, ResultLimiter, ResultWatcher } from "./results.ts";
+import { ResultLimiter, ResultWatcher } from "./results.ts";
 import {
   ConnectionRunner,
   explain,
@@ -43,6 +41,7 @@ import {
   type ScriptTexts,
 } from "./scripts.ts";
 import { recordCalls, type SettleCall, settleCalls } from "./settling.ts";
+import { Successors } from "./successors.ts";
 import { inOrder } from "./tokens.ts";
 import { Waiting } from "./waiting.ts";
 import { readWarnings } from "./warnings.ts";
@@ -64,20 +63,16 @@ const HEALTH_SECONDS = 60;
  */
 export class RedisBroker implements Broker {
   readonly control: RedisControl;
-  readonly #options: RedisOptions;
   readonly #connector: Connector;
   readonly #limits: Limits;
   readonly #connection: Connection;
   readonly #runner: ConnectionRunner;
   readonly #introductions: Introductions;
   readonly #limiter: ResultLimiter;
-  /** Where jobs are stored: counts only what enough replicas have. */
-  readonly #storing: Connection;
-  readonly #storer: ConnectionRunner;
   readonly #space: KeySpace;
   readonly #waiting: Waiting;
-  #watcher: ResultWatcher | undefined;
-  #closed = false;
+  readonly #successors: Successors;
+  readonly #store: RedisJobStore;
 
   /**
    * Opens nothing. `connection` is one that is there already, for tests that
@@ -90,11 +85,13 @@ export class RedisBroker implements Broker {
     connection?: Connection,
   ) {
     const { prefix, replicas } = parseRedisDsn(url);
-    this.#connector = new Connector(url);
+    this.#connector = new Connector(url, {
+      deadlineMs: options.deadlineMs,
+      unrefWhenIdle: options.role === "client",
+    });
     this.#space = new KeySpace(prefix);
-    this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#connection = connection ?? this.#connect({
+    this.#connection = connection ?? this.#connector.connect({
       preamble: () => [
         // A client needs one or two; those are sent when they are missed.
         ...options.role === "client" ? [] : scripts.loading(),
@@ -103,11 +100,27 @@ export class RedisBroker implements Broker {
       onLost: () => this.#introductions.forget(),
     });
     this.#runner = new ConnectionRunner(this.#connection, scripts);
-    this.#storing = replicas === 0
+    this.#introductions = new Introductions(this.#connection, this.#space);
+    // Jobs are stored over one that counts only what enough replicas have.
+    const storing = replicas === 0
       ? this.#connection
       : new ReplicatedConnection(this.#connection, replicas);
-    this.#storer = new ConnectionRunner(this.#storing, scripts);
-    this.#introductions = new Introductions(this.#connection, this.#space);
+    const storer = new ConnectionRunner(storing, scripts);
+    this.#successors = new Successors(storing, storer, this.#space);
+    this.#store = new RedisJobStore({
+      connection: this.#connection,
+      runner: this.#runner,
+      storing,
+      storer,
+      space: this.#space,
+      introductions: this.#introductions,
+      successors: this.#successors,
+      watcher: () =>
+        new ResultWatcher(
+          (own) => this.#connector.connectAny(own),
+          options.role === "client",
+        ),
+    });
     this.control = new RedisControl(
       this.#connection,
       this.#runner,
@@ -119,7 +132,7 @@ export class RedisBroker implements Broker {
       this.#limits,
     );
     this.#waiting = new Waiting({
-      connect: (own) => this.#connect(own),
+      connect: (own) => this.#connector.connect(own),
       // Keys of different slots are not asked for with one command.
       keysAtOnce: this.#connector.isCluster ? 1 : 1000,
       pass: (queue) => this.pass(queue),
@@ -172,21 +185,24 @@ export class RedisBroker implements Broker {
     }
   }
 
-  async enqueue(entries: readonly Entry[]): Promise<string[]> {
-    return await enqueue({
-      connection: this.#storing,
-      runner: this.#storer,
-      keysOf: (queue) => this.#space.of(queue),
-      introduce: (keys) => this.#introductions.of(keys),
-      replaced: async (keys, id) => {
-        const outcome = encodeOutcome({ kind: "cancelled" });
-        await cancel(this.#runner, keys, [{ id, dueMs: 0, outcome }]);
-      },
-    }, entries);
+  enqueue(entries: readonly Entry[]): Promise<string[]> {
+    return this.#store.enqueue(entries);
+  }
+
+  results(queue: string, ids: readonly string[]): Promise<(string | null)[]> {
+    return this.#store.results(queue, ids);
+  }
+
+  watchResults(
+    queue: string,
+    producer: string,
+    changed: ResultsChanged,
+  ): Promise<AsyncDisposable> {
+    return this.#store.watchResults(queue, producer, changed);
   }
 
   cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]> {
-    return cancel(this.#runner, this.#space.of(queue), jobs);
+    return this.#store.cancel(queue, jobs);
   }
 
   cancelled(queue: string, after: number): Promise<Cancelled> {
@@ -279,11 +295,13 @@ export class RedisBroker implements Broker {
 
   async reap(queue: string): Promise<Reaped> {
     const keys = this.#space.of(queue);
-    const { expired, ...reaped } = await reap(
+    const { expired, blocked, arrivals, ...reaped } = await reap(
       this.#runner,
       this.#limits,
       keys,
     );
+    if (arrivals > 0) await this.#successors.deliver(keys);
+    if (blocked.length > 0) await this.#successors.look(keys, blocked);
     if (expired.length > 0) await this.#limiter.evict(keys, expired);
     return reaped;
   }
@@ -315,30 +333,6 @@ export class RedisBroker implements Broker {
     await this.#settle(keys, recordCalls(keys, outcomes, this.#limits));
   }
 
-  async results(
-    queue: string,
-    ids: readonly string[],
-  ): Promise<(string | null)[]> {
-    return await readResults(this.#connection, this.#space.of(queue), ids);
-  }
-
-  async watchResults(
-    queue: string,
-    producer: string,
-    changed: ResultsChanged,
-  ): Promise<AsyncDisposable> {
-    this.#watcher ??= new ResultWatcher(
-      (own) => this.#connector.connectAny(this.#optionsOf(own)),
-      this.#options.role === "client",
-    );
-    const channel = this.#space.of(queue).done(producer);
-    try {
-      return await this.#watcher.watch(channel, changed);
-    } catch (error) {
-      throw toBrokerError(error, `hear of results on ${channel}`);
-    }
-  }
-
   async counts(queues: readonly string[]): Promise<Counts[]> {
     return await Promise.all(
       queues.map((queue) =>
@@ -359,9 +353,9 @@ export class RedisBroker implements Broker {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
+    this.#connector.close();
     await this.#waiting[Symbol.asyncDispose]();
-    await this.#watcher?.[Symbol.asyncDispose]();
+    await this.#store[Symbol.asyncDispose]();
     await this.#limiter[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();
   }
@@ -372,27 +366,17 @@ export class RedisBroker implements Broker {
   ): Promise<number> {
     const replies = await Promise.all(
       calls.map((call) => this.#runner.run("settle", call.keys, call.args)),
-    ) as [number, number, number][];
+    ) as [number, number, number, number][];
     let removed = 0;
-    for (const [count, results, bytes] of replies) {
+    let ended = 0;
+    for (const [count, results, bytes, arrivals] of replies) {
       removed += count;
+      ended += arrivals;
       this.#limiter.check(keys, results, bytes);
     }
+    // Awaited, so that nobody thinks that nothing is left. What fails the
+    // reaper does a moment later.
+    if (ended > 0) await this.#successors.deliver(keys).catch(() => {});
     return removed;
-  }
-
-  #connect(own: Omit<ConnectionOptions, "url">): Connection {
-    return this.#connector.connect(this.#optionsOf(own));
-  }
-
-  #optionsOf(
-    own: Omit<ConnectionOptions, "url">,
-  ): Omit<ConnectionOptions, "url"> {
-    if (this.#closed) throw new NotSentError("Cannot use a closed broker");
-    return {
-      deadlineMs: this.#options.deadlineMs,
-      unrefWhenIdle: this.#options.role === "client",
-      ...own,
-    };
   }
 }

@@ -1,6 +1,6 @@
 -- Ends reserved jobs, or, without a worker, stores outcomes of fast mode.
--- KEYS: meta, workers, held, retry, lone, failed, buckets, put back, result
---       buckets..., and if jobs have ties: ready, groups, ring, due, unique,
+-- KEYS: meta, workers, held, retry, lone, failed, buckets, put back, awaited,
+--       arrivals, result buckets..., and if jobs have ties: ready, groups, ring, due, unique,
 --       cancelled, cancelled until
 -- ARGV: worker or '', failed set: most entries, its age in ms, number of result
 --       buckets, then lists that begin with their number:
@@ -12,7 +12,8 @@
 --       failed: place of its token, entry
 --       ties: place of its token, id, unique key or '', 1 if it has ended, else 0
 --       events: channel, numbers, or numbers, line end and their outcomes
--- Returns: jobs that were held, results stored in all, their bytes
+-- Returns: jobs that were held, results stored in all, their bytes, how many
+--       ended for which others wait
 -- Errors: FENCED, WRONGTYPE
 local meta, held, failed, buckets = KEYS[1], KEYS[3], KEYS[6], KEYS[7]
 local fast = ARGV[1] == ''
@@ -27,8 +28,10 @@ end
 -- What was stored can't be taken back, so every type is looked at before.
 redis.call('HLEN', held)
 for i = 4, 8 do redis.call('ZCARD', KEYS[i]) end
-local buckets_end = 8 + tonumber(ARGV[4])
-for i = 9, buckets_end do redis.call('HLEN', KEYS[i]) end
+redis.call('HLEN', KEYS[9])
+redis.call('LLEN', KEYS[10])
+local buckets_end = 10 + tonumber(ARGV[4])
+for i = 11, buckets_end do redis.call('HLEN', KEYS[i]) end
 local ready, ties = KEYS[buckets_end + 1], {}
 for i = buckets_end + 2, #KEYS do ties[i - buckets_end - 1] = KEYS[i] end
 if ready then
@@ -70,10 +73,21 @@ local function number()
 end
 local now = now_ms()
 
+-- Others wait for some of these: their names are noted with who has ended.
+local awaited, arrivals = tonumber(redis.call('HGET', meta, 'awaited') or '0') > 0, 0
+local function arrived(id)
+  local waiting = redis.call('HGET', KEYS[9], id)
+  if not waiting then return end
+  redis.call('RPUSH', KEYS[10], id .. '\n' .. waiting)
+  redis.call('HDEL', KEYS[9], id)
+  redis.call('HINCRBY', meta, 'awaited', -1)
+  arrivals = arrivals + 1
+end
+
 local stored, bytes, token = 0, 0, plain
 for b = 1, number() do
   local bucket, n = ARGV[at], tonumber(ARGV[at + 1])
-  local key = KEYS[8 + b]
+  local key = KEYS[10 + b]
   at = at + 2
   local size, new = 0, 0
   if missing == 0 then
@@ -95,6 +109,12 @@ for b = 1, number() do
     redis.call('ZADD', buckets, now, bucket)
     stored = stored + new
     bytes = bytes + size
+  end
+  if awaited then
+    local producer = string.match(bucket, '^(.*)%.')
+    for i = 1, n do
+      if not gone[token + i] then arrived(producer .. '.' .. ARGV[at + 2 * i - 2]) end
+    end
   end
   token = token + n
   at = at + 2 * n
@@ -174,4 +194,4 @@ if fast or removed > 0 then
 end
 local sums = redis.call('HMGET', meta, 'results', 'bytes', 'held')
 if sums[3] and removed > 0 then redis.call('HINCRBY', meta, 'held', 0 - removed) end
-return { removed, tonumber(sums[1] or '0'), tonumber(sums[2] or '0') }
+return { removed, tonumber(sums[1] or '0'), tonumber(sums[2] or '0'), arrivals }

@@ -155,6 +155,8 @@ function settleKeys(
     keys.failed,
     keys.buckets,
     keys.putBack,
+    keys.awaited,
+    keys.arrivals,
     ...outcomes.keys(),
   ];
   if (!tied) return own;

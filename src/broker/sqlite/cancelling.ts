@@ -1,6 +1,7 @@
 import type { Cancellation, Cancelled } from "../broker.ts";
 import { readOutcomes, storeOutcomes } from "./results.ts";
 import { countRule, readRule } from "./rules.ts";
+import { haveEnded } from "./successors.ts";
 import type { Store } from "./store.ts";
 
 /** A cancelled job that nobody meets is looked for so long after its time. */
@@ -25,7 +26,10 @@ export function cancel(
       number,
       Math.max(store.now(), dueMs) + KEPT_MS,
     );
-    if (outcome !== undefined) storeOutcomes(store, queue, [{ id, outcome }]);
+    if (outcome !== undefined) {
+      storeOutcomes(store, queue, [{ id, outcome }]);
+      haveEnded(store, queue, [id]);
+    }
     return true;
   });
 }

@@ -1,6 +1,7 @@
 import type { Counts } from "../broker.ts";
 import { waitingCount } from "./reserve.ts";
 import { readRule } from "./rules.ts";
+import { blockedCount } from "./successors.ts";
 import { CRASHED, type Store, SUSPECT } from "./store.ts";
 
 /** Jobs of workers whose last renewal is so many ticks old are held late. */
@@ -43,7 +44,7 @@ export function countJobs(store: Store, name: string): Counts {
     held,
     heldByLate,
     retry,
-    scheduled,
+    scheduled: scheduled + blockedCount(store, queue),
     failed: store.db.value(
       "SELECT count(*) FROM failed WHERE queue = ?",
       queue,

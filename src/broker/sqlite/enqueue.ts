@@ -4,6 +4,7 @@ import { type Entry, MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../broker.ts";
 import { cancel } from "./cancelling.ts";
 import { Groups, printGrouped } from "./groups.ts";
 import { readRule } from "./rules.ts";
+import { storeBlocked } from "./successors.ts";
 import { type DueJob, SCHEDULED, type Store } from "./store.ts";
 import type { Transactions } from "./transaction.ts";
 
@@ -47,6 +48,10 @@ function storeEntries(store: Store, entries: readonly Entry[]): string[] {
       firstWithUnique(store, entry, now);
     ids.push(first ?? entry.id);
     if (first !== undefined) continue;
+    if (entry.after !== undefined) {
+      storeBlocked(store, entry);
+      continue;
+    }
     if (entry.idempotencyKey !== undefined) noteKey(store, entry, now);
     const { id, queue, delayMs = 0, atMs, group } = entry;
     let { message } = entry;

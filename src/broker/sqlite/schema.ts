@@ -98,6 +98,7 @@ const TABLES = `
  * - `grp`: a group with jobs; `turn`: its place among those of which a job may
  *   go; `due`: from when on its rate lets one go; `active`: jobs of it that
  *   were let go and have not ended, which `active` names;
+ * - `blocked`: a job that waits for so many others, which `awaited` names;
  * - `rate`: what a rate has counted in a slot of time, '' for the whole queue.
  */
 const ADDED = `
@@ -136,6 +137,14 @@ const ADDED = `
     PRIMARY KEY (queue, grp, width, slot)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS rate_until ON rate (queue, until);
+  CREATE TABLE IF NOT EXISTS blocked (
+    queue INTEGER, id TEXT, grp TEXT, message, waits INTEGER NOT NULL,
+    PRIMARY KEY (queue, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS awaited (
+    queue INTEGER, id TEXT, blocked_queue INTEGER, blocked_id TEXT,
+    PRIMARY KEY (queue, id, blocked_queue, blocked_id)
+  ) WITHOUT ROWID;
 `;
 
 /**

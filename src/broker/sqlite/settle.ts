@@ -4,6 +4,7 @@ import { forgetCancelled, unlock } from "./cancelling.ts";
 import { Groups, printGrouped } from "./groups.ts";
 import { HeldJobs } from "./held.ts";
 import { storeOutcomes } from "./results.ts";
+import { haveEnded } from "./successors.ts";
 import { readRule } from "./rules.ts";
 import { type DueJob, LONE, RETRY, type Store } from "./store.ts";
 
@@ -69,6 +70,7 @@ export function settle(
   store.postpone(queue, LONE, lone);
   if (failures > 0) store.trimFailed(queue);
   storeOutcomes(store, queue, outcomes);
+  haveEnded(store, queue, outcomes.map(({ id }) => id));
   if (ended.length + again.length > 0) letGo(store, queue, ended, again);
   return settled;
 }

@@ -30,6 +30,7 @@ import { ResultWatch } from "./result_watch.ts";
 import { readOutcomes, storeOutcomes } from "./results.ts";
 import { readRule, SqliteControl } from "./rules.ts";
 import { openDatabase, schemaVersion } from "./schema.ts";
+import { haveEnded } from "./successors.ts";
 import { settle } from "./settle.ts";
 import { fenced, Store } from "./store.ts";
 import { Transactions } from "./transaction.ts";
@@ -265,7 +266,11 @@ export class SqliteBroker implements Broker {
   record(queue: string, outcomes: readonly OutcomeRecord[]): Promise<void> {
     return this.#transactions.write(
       "record",
-      () => storeOutcomes(this.#store, this.#store.queue(queue), outcomes),
+      () => {
+        const id = this.#store.queue(queue);
+        storeOutcomes(this.#store, id, outcomes);
+        haveEnded(this.#store, id, outcomes.map((record) => record.id));
+      },
     );
   }
 

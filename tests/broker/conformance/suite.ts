@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { afterCases } from "./after.ts";
 import { beginCases } from "./begin.ts";
 import { cancelCases } from "./cancel.ts";
 import { controlCases } from "./control.ts";
@@ -55,6 +56,7 @@ export function exercise(name: string, open: OpenStore): void {
       cancelCases,
       uniqueCases,
       groupsCases,
+      afterCases,
       inspectorCases,
       stormCases,
     ]

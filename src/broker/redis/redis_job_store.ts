@@ -1,0 +1,86 @@
+import { encodeOutcome } from "../../job/outcome.ts";
+import type {
+  Cancellation,
+  Entry,
+  JobStore,
+  ResultsChanged,
+} from "../broker.ts";
+import { cancel } from "./cancelling.ts";
+import type { Connection } from "./connection.ts";
+import { enqueue } from "./enqueue.ts";
+import { toBrokerError } from "./errors.ts";
+import type { Introductions } from "./introductions.ts";
+import type { KeySpace } from "./keys.ts";
+import { readResults, type ResultWatcher } from "./results.ts";
+import type { ScriptRunner } from "./scripts.ts";
+import type { Successors } from "./successors.ts";
+
+/** What storing jobs needs of the broker around it. */
+export interface RedisJobStoreParts {
+  readonly connection: Connection;
+  readonly runner: ScriptRunner;
+  /** Where jobs are stored: counts only what enough replicas have. */
+  readonly storing: Connection;
+  readonly storer: ScriptRunner;
+  readonly space: KeySpace;
+  readonly introductions: Introductions;
+  readonly successors: Successors;
+  /** Makes what hears of outcomes; asked when it is needed. */
+  readonly watcher: () => ResultWatcher;
+}
+
+/** The part of the broker that programs use which send jobs. */
+export class RedisJobStore implements JobStore, AsyncDisposable {
+  readonly #parts: RedisJobStoreParts;
+  #watcher: ResultWatcher | undefined;
+
+  constructor(parts: RedisJobStoreParts) {
+    this.#parts = parts;
+  }
+
+  async enqueue(entries: readonly Entry[]): Promise<string[]> {
+    const { storing, storer, space, introductions, successors } = this.#parts;
+    return await enqueue({
+      connection: storing,
+      runner: storer,
+      successors,
+      keysOf: (queue) => space.of(queue),
+      introduce: (keys) => introductions.of(keys),
+      replaced: async ({ queue }, id) => {
+        const outcome = encodeOutcome({ kind: "cancelled" });
+        await this.cancel(queue, [{ id, dueMs: 0, outcome }]);
+      },
+    }, entries);
+  }
+
+  cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]> {
+    const { runner, successors, space } = this.#parts;
+    return cancel(runner, successors, space.of(queue), jobs);
+  }
+
+  async results(
+    queue: string,
+    ids: readonly string[],
+  ): Promise<(string | null)[]> {
+    const { connection, space } = this.#parts;
+    return await readResults(connection, space.of(queue), ids);
+  }
+
+  async watchResults(
+    queue: string,
+    producer: string,
+    changed: ResultsChanged,
+  ): Promise<AsyncDisposable> {
+    this.#watcher ??= this.#parts.watcher();
+    const channel = this.#parts.space.of(queue).done(producer);
+    try {
+      return await this.#watcher.watch(channel, changed);
+    } catch (error) {
+      throw toBrokerError(error, `hear of results on ${channel}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watcher?.[Symbol.asyncDispose]();
+  }
+}
