@@ -32,6 +32,14 @@ export function provideJobContext(context: JobContext): void {
   Object.defineProperty(globalThis, SLOT, { value: context });
 }
 
+/**
+ * Lets `find` say, call by call, what there is for the calling code: for a
+ * process that is no job thread and runs jobs all the same.
+ */
+export function provideJobContexts(find: () => JobContext | undefined): void {
+  Object.defineProperty(globalThis, SLOT, { get: find, configurable: true });
+}
+
 /** What the job thread offers, or nothing outside one. */
 export function jobContext(): JobContext | undefined {
   return (globalThis as { [SLOT]?: JobContext })[SLOT];

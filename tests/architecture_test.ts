@@ -8,6 +8,17 @@ const MAX_LINES = 400;
 const ALLOWED: Record<string, readonly string[]> = {
   cli: ["master", "worker", "client", "broker", "job", "loader/jsonc.ts"],
   worker: ["broker", "job", "thread/protocol.ts"],
+  testing: [
+    "broker",
+    "client",
+    "job",
+    "loader",
+    "thread",
+    "worker/flight.ts",
+    "worker/holdings.ts",
+    "worker/outcomes.ts",
+    "worker/prefetch.ts",
+  ],
   client: ["broker", "job"],
   broker: ["job"],
   thread: ["loader", "job"],

@@ -111,3 +111,14 @@ Deno.test("the pages example comes back when a server says so", async () => {
   assert.equal((await runExample("pages.ts", url)).trim(), `${url} Home`);
   assert.equal(requests, 2);
 });
+
+Deno.test("the tests of the mail example pass, without workers", async () => {
+  await using folder = new TempDir();
+  const { code, output } = await deno(
+    ["test", "--allow-read", "--allow-write", "mail_test.ts"],
+    // If it needed a broker after all, it would not find this one.
+    { cwd: EXAMPLES, env: { TMPDIR: folder.path, NO_COLOR: "1" } },
+  );
+  assert.equal(code, 0, output);
+  assert.match(output, /4 passed/);
+});

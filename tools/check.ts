@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname!, "..");
-const ENTRIES = ["mod.ts", "cli.ts"];
+const ENTRIES = ["mod.ts", "cli.ts", "testing.ts"];
 const SOURCES = [...ENTRIES, "src", "tests", "tools", "examples", "bench"]
   .filter((path) => existsSync(join(ROOT, path)));
 

@@ -3,15 +3,27 @@
  *
  * @module
  */
-import type { JobPolicy, JobSpec } from "../job/policy.ts";
+import { checkPolicy, type JobPolicy, type JobSpec } from "../job/policy.ts";
 import { type Client, connect, type JobCall } from "./client.ts";
-import type { AnyJob, JobFunction, JobOf, ModuleJobs } from "./typed_jobs.ts";
+import {
+  type AnyJob,
+  type JobFunction,
+  type JobOf,
+  type ModuleJobs,
+  moduleJobs,
+} from "./typed_jobs.ts";
 
 /** One for the program; its connections do not keep it alive. */
 let client: Client | undefined;
+let findStandIn: (() => Client | undefined) | undefined;
+
+/** Lets `find` name a client, call by call, that takes the default one's place. */
+export function provideStandIn(find: () => Client | undefined): void {
+  findStandIn = find;
+}
 
 function defaultClient(): Client {
-  return client ??= connect();
+  return findStandIn?.() ?? (client ??= connect());
 }
 
 /**
@@ -102,9 +114,11 @@ export function invokeMany<F extends JobFunction = AnyJob>(
  */
 export function jobs<M = Record<string, AnyJob>>(
   module: string,
-  policy?: JobPolicy,
+  policy: JobPolicy = {},
 ): ModuleJobs<M> {
-  return defaultClient().jobs<M>(module, policy);
+  checkPolicy(policy);
+  // Which client that is, is asked at each call: this one may be made early.
+  return moduleJobs<M>(module, policy, invoke);
 }
 
 /** What goes wrong before there is a client rejects as all else does. */

@@ -13,6 +13,7 @@ import {
   moduleFolders,
   startModuleThread,
 } from "./module_thread.ts";
+import { endedOf } from "./outcomes.ts";
 import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
@@ -186,18 +187,4 @@ function realPath(path: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What ended, job by job. */
-function endedOf(
-  { done, others }: Extract<FromThread, { kind: "ended" }>,
-): Ended[] {
-  const ended: Ended[] = done.indices.map((index, position) => ({
-    index,
-    kind: "done",
-    id: done.ids[position],
-    outcome: done.outcomes[position],
-    shown: done.shown[position],
-  }));
-  return others.length === 0 ? ended : [...ended, ...others];
 }

@@ -3,7 +3,7 @@ import { failAttempt, failUndecodable } from "../job/attempt.ts";
 import { decodeMessage, isJobId, type Message } from "../job/message.ts";
 import { encodeOutcome, type ErrorData, errorData } from "../job/outcome.ts";
 import { tiesOf } from "../job/ties.ts";
-import type { Ended } from "../thread/protocol.ts";
+import type { Ended, FromThread } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
 import type { JobLog } from "./job_log.ts";
 
@@ -26,6 +26,20 @@ function workerDied(maxMemoryMb?: number): ErrorData {
     name: "WorkerDiedError",
     message: `the worker died while running only this job${limit}`,
   };
+}
+
+/** What ended, job by job. */
+export function endedOf(
+  { done, others }: Extract<FromThread, { kind: "ended" }>,
+): Ended[] {
+  const ended: Ended[] = done.indices.map((index, position) => ({
+    index,
+    kind: "done",
+    id: done.ids[position],
+    outcome: done.outcomes[position],
+    shown: done.shown[position],
+  }));
+  return others.length === 0 ? ended : [...ended, ...others];
 }
 
 /** What the broker is told of a job that the thread ended; nothing: release it. */

@@ -17,6 +17,9 @@ const APPLICATION_ID = 0x4d514b31;
 const OWN_FOLDER = ".mqk";
 const OPEN_WITHIN_MS = 5000;
 
+/** Instead of a path: in memory, for this connection alone, without a file. */
+export const MEMORY = ":memory:";
+
 // No `busy_timeout`: SQLite would block the thread. Each step is tried again.
 const PRAGMAS = `
   PRAGMA journal_mode = WAL;
@@ -154,7 +157,7 @@ const ADDED = `
  * @throws {SchemaError} If a later version of this program made it.
  */
 export async function openDatabase(path: string): Promise<Database> {
-  makeFile(path);
+  if (path !== MEMORY) makeFile(path);
   const end = performance.now() + OPEN_WITHIN_MS;
   for (;;) {
     try {

@@ -32,6 +32,7 @@ import { readRule, SqliteControl } from "./rules.ts";
 import { openDatabase, schemaVersion } from "./schema.ts";
 import { haveEnded } from "./successors.ts";
 import { settle } from "./settle.ts";
+import { SqliteInspector } from "./sqlite_inspector.ts";
 import { fenced, Store } from "./store.ts";
 import { Transactions } from "./transaction.ts";
 import { WakeUp } from "./wake_up.ts";
@@ -61,7 +62,7 @@ export class SqliteBroker implements Broker {
 
   private constructor(db: Database, path: string, options: SqliteOptions) {
     const { clock = Date.now, limits, lockedMs } = options;
-    this.#wakeUp = new WakeUp(path + "-wake");
+    this.#wakeUp = new WakeUp(path);
     this.#store = new Store(db, { ...LIMITS, ...limits }, clock);
     const committed = () => {
       if (this.#store.takeNews()) this.#wakeUp.give();
@@ -316,6 +317,11 @@ export class SqliteBroker implements Broker {
         this.#store.now() + HEALTH_MS,
         JSON.stringify(health),
       ));
+  }
+
+  /** Looks into the same store through this connection, and lives as long. */
+  inspector(): SqliteInspector {
+    return new SqliteInspector(this.#store, this.#transactions, this.#wakeUp);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

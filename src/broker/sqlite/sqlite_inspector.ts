@@ -17,7 +17,8 @@ export class SqliteInspector implements Inspector {
   readonly #transactions: Transactions;
   readonly #wakeUp: WakeUp;
 
-  private constructor(
+  /** Disposing it closes all of these. */
+  constructor(
     store: Store,
     transactions: Transactions,
     wakeUp: WakeUp,
@@ -33,7 +34,7 @@ export class SqliteInspector implements Inspector {
   ): Promise<SqliteInspector> {
     const db = await openDatabase(path);
     const store = new Store(db, LIMITS, Date.now);
-    const wakeUp = new WakeUp(path + "-wake");
+    const wakeUp = new WakeUp(path);
     const transactions = new Transactions(db, path, () => {
       if (store.takeNews()) wakeUp.give();
     });

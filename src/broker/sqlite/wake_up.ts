@@ -1,4 +1,4 @@
-import { makeOnce } from "./schema.ts";
+import { makeOnce, MEMORY } from "./schema.ts";
 
 /** Every so often is looked without a reason. */
 const POLL_MS = 1000;
@@ -23,8 +23,8 @@ type Watcher = Deno.FsWatcher & AsyncIterator<Deno.FsEvent> & {
  * alive.
  */
 export class WakeUp implements Disposable {
-  readonly #path: string;
-  readonly #file: Deno.FsFile;
+  readonly #path: string | undefined;
+  readonly #file: Deno.FsFile | undefined;
   readonly #listeners = new Set<() => void>();
   #watcher: Watcher | undefined;
   #poll: ReturnType<typeof setInterval> | undefined;
@@ -33,16 +33,18 @@ export class WakeUp implements Disposable {
   #telling: ReturnType<typeof setTimeout> | undefined;
   #toldMs = -Infinity;
 
-  constructor(path: string) {
-    this.#path = path;
-    makeOnce(path, "");
-    this.#file = Deno.openSync(path, { write: true });
+  /** @param database Its path; what is in memory no other process waits for. */
+  constructor(database: string) {
+    if (database === MEMORY) return;
+    this.#path = `${database}-wake`;
+    makeOnce(this.#path, "");
+    this.#file = Deno.openSync(this.#path, { write: true });
   }
 
   /** Something was committed: for listeners here at once, elsewhere soon. */
   give(): void {
     queueMicrotask(() => this.#look());
-    if (this.#telling !== undefined) return;
+    if (this.#file === undefined || this.#telling !== undefined) return;
     const waitMs = this.#toldMs + TELL_EVERY_MS - performance.now();
     if (waitMs <= 0) this.#tell();
     else this.#telling = setTimeout(() => this.#tell(), waitMs);
@@ -68,7 +70,7 @@ export class WakeUp implements Disposable {
     if (this.#telling !== undefined) this.#tell();
     this.#listeners.clear();
     this.#stop();
-    this.#file.close();
+    this.#file?.close();
   }
 
   #tell(): void {
@@ -76,8 +78,8 @@ export class WakeUp implements Disposable {
     this.#telling = undefined;
     this.#toldMs = performance.now();
     try {
-      this.#file.seekSync(0, Deno.SeekMode.Start);
-      this.#file.writeSync(BYTE);
+      this.#file?.seekSync(0, Deno.SeekMode.Start);
+      this.#file?.writeSync(BYTE);
     } catch {
       // A full disk: those who wait look once a second.
     }
@@ -116,6 +118,8 @@ export class WakeUp implements Disposable {
 
   /** `false`: it can't be watched, or would keep the program alive. */
   #watch(): boolean {
+    // In memory, `give` tells all who listen.
+    if (this.#path === undefined) return true;
     try {
       const watcher = Deno.watchFs(this.#path) as Watcher;
       if (watcher.unref === undefined) {

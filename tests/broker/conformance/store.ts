@@ -19,8 +19,11 @@ export interface Store extends AsyncDisposable {
   nowMs(): number;
   /** Turns the store's clock, forward or back. */
   advance(ms: number): Promise<void>;
-  /** Makes the queue look as if a program of that version had written it. */
-  setSchema(queue: string, version: number): Promise<void>;
+  /**
+   * Makes the queue look as if a program of that version had written it; left
+   * out where no other program can write.
+   */
+  setSchema?(queue: string, version: number): Promise<void>;
 }
 
 /** Opens a store in which no queue of this test exists. */

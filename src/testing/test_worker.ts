@@ -1,0 +1,279 @@
+import { setImmediate } from "node:timers/promises";
+import type { Broker } from "../broker/broker.ts";
+import { decodeMessage } from "../job/message.ts";
+import { ImportAccess, type ImportRules } from "../loader/access.ts";
+import { JobFunctions } from "../loader/functions.ts";
+import { ModuleLoader } from "../loader/load.ts";
+import { jobLog } from "../log.ts";
+import { Executor } from "../thread/execute.ts";
+import { type FromThread, Slot } from "../thread/protocol.ts";
+import { JobRunner } from "../thread/runner.ts";
+import type { RunningJob } from "../thread/running_job.ts";
+import { StartPermit } from "../thread/start_permit.ts";
+import { Notice } from "../time/notice.ts";
+import { Flight } from "../worker/flight.ts";
+import { type Ending, LeasedHoldings } from "../worker/holdings.ts";
+import { endedOf, settlementOf } from "../worker/outcomes.ts";
+import { BATCH_BYTES, BATCH_JOBS } from "../worker/prefetch.ts";
+
+/** As many asynchronous jobs at once as a worker runs if it is told nothing. */
+const CONCURRENCY = 10;
+
+/** The clock of a test: it stands still until the test moves it. */
+export interface TestClock {
+  /** Milliseconds since 1970. */
+  nowMs: number;
+}
+
+/** What a test's worker needs. */
+export interface TestWorkerParts {
+  readonly broker: () => Promise<Broker>;
+  readonly clock: TestClock;
+  readonly rules: ImportRules;
+  /** Jobs that are sent and not stored yet. */
+  readonly sending: () => number;
+}
+
+/** A job that was reserved and is not settled. */
+interface OpenJob {
+  readonly flight: Flight;
+  readonly index: number;
+  /** When its ttl is over; known once its function runs. */
+  deadlineMs?: number;
+}
+
+/**
+ * Runs due jobs of all queues in this process, with the parts of a worker: its
+ * holdings, and the runner of its job thread.
+ */
+export class TestWorker {
+  readonly #parts: TestWorkerParts;
+  readonly #executor: Executor;
+  readonly #runner: JobRunner;
+  readonly #ending = new AbortController();
+  readonly #holdings = new Map<string, LeasedHoldings>();
+  readonly #flights = new Map<number, Flight>();
+  readonly #open = new Map<string, OpenJob>();
+  /** When jobs become due, in milliseconds since 1970. */
+  readonly #due = new Set<number>();
+  readonly #changed = new Notice();
+  #changes = 0;
+  #batches = 0;
+  #starting: Promise<void> = Promise.resolve();
+
+  constructor(parts: TestWorkerParts) {
+    this.#parts = parts;
+    const loader = new ModuleLoader({ stale: () => {} });
+    this.#executor = new Executor({
+      functions: new JobFunctions(new ImportAccess(parts.rules), loader),
+      rules: { ...parts.rules, fast: false },
+      mayStart: () => true,
+      wantsShown: () => false,
+      warn: (text) => jobLog.warn("{text}", { text }),
+    });
+    this.#runner = new JobRunner({
+      executor: this.#executor,
+      permit: alwaysMayStart(),
+      concurrency: CONCURRENCY,
+      post: (message) => {
+        if (message.kind === "ended") void this.#ended(message);
+      },
+    });
+  }
+
+  /** The job on whose behalf the calling code runs. */
+  current(): RunningJob | undefined {
+    return this.#executor.current();
+  }
+
+  /** Whether some job was started and has not ended. */
+  get busy(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** Jobs were stored; some may run from `dueMs` on. */
+  sent(dueMs: readonly number[]): void {
+    for (const ms of dueMs) this.#due.add(ms);
+    this.#change();
+  }
+
+  /** Runs what is due, and what that sends, until nothing is left. */
+  run(): Promise<void> {
+    return this.#runUntil(() => this.#open.size === 0);
+  }
+
+  /**
+   * Runs what is due, then moves the clock from one moment at which something
+   * happens to the next, and runs what is due then. Of jobs that run already,
+   * those are waited for whose ttl is over.
+   */
+  async advance(ms: number): Promise<void> {
+    const { clock } = this.#parts;
+    const targetMs = clock.nowMs + ms;
+    // What `run` is about to start runs from now on, not from later.
+    await this.#starting.catch(() => {});
+    while (this.#isLoading()) await setImmediate();
+    const running = new Set(this.#open.keys());
+    for (;;) {
+      await this.#runUntil(() =>
+        this.#open.keys().every((key) => running.has(key))
+      );
+      if (clock.nowMs >= targetMs || this.#ending.signal.aborted) return;
+      this.#setDeadlines();
+      clock.nowMs = this.#nextMoment(targetMs);
+      for (const key of this.#abortOverdue()) running.delete(key);
+    }
+  }
+
+  /** Aborts what runs; starts nothing more. */
+  stop(): void {
+    this.#ending.abort();
+    for (const job of this.#open.values()) this.#abort(job, "shutdown");
+    this.#change();
+  }
+
+  async #runUntil(done: () => boolean): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      const changes = this.#changes;
+      await this.#start();
+      // Else something was sent or has ended since: there may be more to start.
+      if (changes !== this.#changes) continue;
+      if (this.#parts.sending() === 0 && done()) return;
+      await this.#changed.next();
+    }
+  }
+
+  /** One at a time: a worker reserves when its last reserve was answered. */
+  #start(): Promise<void> {
+    return this.#starting = this.#starting.catch(() => {})
+      .then(() => this.#startDue());
+  }
+
+  async #startDue(): Promise<void> {
+    const broker = await this.#parts.broker();
+    for (const queue of await broker.queues()) {
+      while ((await broker.reap(queue)).more);
+      const holdings = this.#holdingsOf(broker, queue);
+      while (await this.#startBatch(holdings));
+    }
+  }
+
+  async #startBatch(holdings: LeasedHoldings): Promise<boolean> {
+    const { flight } = await holdings.reserve(
+      { limit: BATCH_JOBS, bytes: BATCH_BYTES, idle: false },
+      (batch) =>
+        new Flight(++this.#batches, holdings.queue, batch, performance.now()),
+    );
+    if (flight === undefined) return false;
+    const { number, messages } = flight;
+    this.#flights.set(number, flight);
+    messages.forEach((_, index) =>
+      this.#open.set(keyOf(flight, index), { flight, index })
+    );
+    this.#runner.add({
+      kind: "batch",
+      batch: number,
+      messages,
+      slots: flight.buffer,
+    });
+    return true;
+  }
+
+  #holdingsOf(broker: Broker, queue: string): LeasedHoldings {
+    let holdings = this.#holdings.get(queue);
+    if (holdings === undefined) {
+      holdings = new LeasedHoldings(
+        broker,
+        "test",
+        queue,
+        this.#ending.signal,
+      );
+      this.#holdings.set(queue, holdings);
+    }
+    return holdings;
+  }
+
+  async #ended(
+    message: Extract<FromThread, { kind: "ended" }>,
+  ): Promise<void> {
+    const flight = this.#flights.get(message.batch)!;
+    const ended = endedOf(message).filter(({ index }) => flight.ended(index));
+    const endings: Ending[] = ended.flatMap((end) => {
+      const { index } = end;
+      const settlement = settlementOf(flight, end);
+      // Else it was told to stop: the test is over.
+      return settlement === undefined ? [] : [{ flight, index, settlement }];
+    });
+    try {
+      await this.#holdings.get(flight.queue)!.settle(endings);
+    } catch {
+      // The store was closed: nobody looks any more.
+    }
+    for (const { settlement } of endings) {
+      if (settlement.kind !== "retry") continue;
+      this.#due.add(this.#parts.clock.nowMs + settlement.delayMs);
+    }
+    for (const { index } of ended) this.#open.delete(keyOf(flight, index));
+    if (flight.unended === 0) this.#flights.delete(flight.number);
+    this.#change();
+  }
+
+  #isLoading(): boolean {
+    return this.#open.values().some(({ flight, index }) =>
+      flight.slot(index) === Slot.loading
+    );
+  }
+
+  #setDeadlines(): void {
+    const { nowMs } = this.#parts.clock;
+    for (const job of this.#open.values()) {
+      const { flight, index } = job;
+      if (flight.slot(index) !== Slot.running) continue;
+      const { ttl } = decodeMessage(flight.messages[index]);
+      job.deadlineMs ??= nowMs + ttl * 1000;
+    }
+  }
+
+  /** The next moment at which something happens, `limitMs` at the latest. */
+  #nextMoment(limitMs: number): number {
+    const { nowMs } = this.#parts.clock;
+    let next = limitMs;
+    for (const ms of this.#due) {
+      if (ms <= nowMs) this.#due.delete(ms);
+      else if (ms < next) next = ms;
+    }
+    for (const { deadlineMs = Infinity } of this.#open.values()) {
+      if (deadlineMs > nowMs && deadlineMs < next) next = deadlineMs;
+    }
+    return next;
+  }
+
+  #abortOverdue(): string[] {
+    const { nowMs } = this.#parts.clock;
+    const overdue = [...this.#open].filter(([, { deadlineMs = Infinity }]) =>
+      deadlineMs <= nowMs
+    );
+    for (const [, job] of overdue) this.#abort(job, "ttl");
+    return overdue.map(([key]) => key);
+  }
+
+  #abort({ flight, index }: OpenJob, reason: "ttl" | "shutdown"): void {
+    this.#runner.abort({ kind: "abort", batch: flight.number, index, reason });
+  }
+
+  #change(): void {
+    this.#changes++;
+    this.#changed.give();
+  }
+}
+
+function keyOf(flight: Flight, index: number): string {
+  return `${flight.number}:${index}`;
+}
+
+/** No lease lapses: nobody else works here. */
+function alwaysMayStart(): StartPermit {
+  const limits = new SharedArrayBuffer(16);
+  new Float64Array(limits).fill(Infinity);
+  return new StartPermit(limits);
+}
