@@ -53,5 +53,7 @@ export type {
 } from "./src/client/queue_settings.ts";
 export type { JobPolicy, JobSpec, UniquePolicy } from "./src/job/policy.ts";
 export type { GroupLimit, LimitRate, Limits } from "./src/job/limits.ts";
+export type { Middleware, MiddlewareJob } from "./src/job/middleware.ts";
+export type { JobPolicy, JobSpec } from "./src/job/policy.ts";
 export type { Backoff } from "./src/job/retry.ts";
 export { type CurrentJob, currentJob } from "./src/job_context.ts";

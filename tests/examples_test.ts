@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { connect } from "../mod.ts";
 import { MqkProcess } from "./harness/mqk_process.ts";
 import { TempDir } from "./harness/temp_dir.ts";
 
@@ -112,11 +113,54 @@ Deno.test("the pages example comes back when a server says so", async () => {
   assert.equal(requests, 2);
 });
 
+Deno.test("the Sentry example reports each failed attempt, as Sentry takes it", async () => {
+  const reports: { path: string; auth: string; lines: string[] }[] = [];
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    async (request) => {
+      reports.push({
+        path: new URL(request.url).pathname,
+        auth: request.headers.get("x-sentry-auth") ?? "",
+        lines: (await request.text()).split("\n"),
+      });
+      return Response.json({});
+    },
+  );
+  await using folder = new TempDir();
+  const dsn = `sqlite:${join(folder.path, "queue.sqlite")}`;
+  const use = ["--use", "middleware/sentry.ts", "--root", EXAMPLES];
+  await using workers = MqkProcess.start(
+    ["-s", dsn, "--workers", "1", ...use],
+    EXAMPLES,
+    { SENTRY_DSN: `http://public@127.0.0.1:${server.addr.port}/42` },
+  );
+  await workers.ready();
+  await using client = connect(dsn);
+  const mail = { to: "nobody", subject: "", outbox: "/nowhere" };
+  const job = await client.invoke("./jobs/mail.ts#send", mail);
+  await assert.rejects(job.result(), /no mail address/);
+  const fine = await client.invoke("mqk:calculator#sum", 1, 2);
+  assert.equal(await fine.result(), 3);
+  const [{ path, auth, lines }, ...others] = reports;
+  assert.deepEqual(others, []);
+  assert.equal(path, "/api/42/envelope/");
+  assert.match(auth, /^Sentry sentry_version=7, .*sentry_key=public$/);
+  const [header, item, event] = lines.map((line) => JSON.parse(line));
+  assert.equal(header.event_id, event.event_id);
+  assert.deepEqual(item, { type: "event" });
+  assert.equal(event.transaction, "./jobs/mail.ts#send");
+  assert.deepEqual(event.tags, { queue: "default", attempt: 1 });
+  assert.deepEqual(event.exception.values, [{
+    type: "NoRetry",
+    value: '"nobody" is no mail address',
+  }]);
+  assert.equal(event.extra.job, job.id);
+});
+
 Deno.test("the tests of the mail example pass, without workers", async () => {
   await using folder = new TempDir();
   const { code, output } = await deno(
-    ["test", "--allow-read", "--allow-write", "mail_test.ts"],
-    // If it needed a broker after all, it would not find this one.
+    ["test", "--no-check", "--allow-read", "--allow-write", "mail_test.ts"],
     { cwd: EXAMPLES, env: { TMPDIR: folder.path, NO_COLOR: "1" } },
   );
   assert.equal(code, 0, output);

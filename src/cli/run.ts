@@ -42,6 +42,7 @@ export interface RunOptions extends SandboxOptions, StoreOptions {
   /** Names, and their weights if they have some. */
   readonly queue?: ReadonlyMap<string, number | undefined>;
   readonly root?: string;
+  readonly use?: string[];
   readonly allowImport?: string[];
   readonly reload?: true;
   readonly maxMemory?: number;
@@ -93,6 +94,12 @@ export function runCommand(setExitCode: SetExitCode): Command {
     .option(
       "--root <dir>",
       "job modules lie below it (default: folder of the nearest deno.json)",
+    )
+    .addOption(
+      new Option(
+        "--use <module>",
+        "run its default export around every job; repeatable, outermost first",
+      ).argParser((module, before: string[] = []) => [...before, module]),
     )
     .addOption(
       new Option(

@@ -24,7 +24,9 @@ export async function serve(
   options: RunOptions,
 ): Promise<number> {
   const root = chosenRoot(options.root);
-  checkModules(modules, root);
+  const { use = [] } = options;
+  checkModules(modules, root, "serve module");
+  checkModules(use, root, "use middleware");
   const dsn = chosenDsn(options, root);
   const verbosity = options.quiet || options.quite
     ? -1
@@ -46,6 +48,7 @@ export async function serve(
       weights: weightsOf(options.queue),
       root,
       modules,
+      use,
       allowImport: options.allowImport ?? [],
       permissions: chosenPermissions(options),
       reloadBeforeMs: options.reload ? Date.now() : undefined,
@@ -90,12 +93,16 @@ function weightsOf(
  *
  * @throws {ArgumentError} If one is not.
  */
-function checkModules(modules: readonly string[], root: string): void {
+function checkModules(
+  modules: readonly string[],
+  root: string,
+  wish: string,
+): void {
   for (const module of modules) {
     if (/^[a-z][a-z0-9+.-]+:/i.test(module)) continue;
     if (!existsSync(resolve(root, module))) {
       throw new ArgumentError(
-        `Cannot serve module ${module}: there is no such file below ${root}`,
+        `Cannot ${wish} ${module}: there is no such file below ${root}`,
       );
     }
   }

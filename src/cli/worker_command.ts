@@ -13,14 +13,14 @@ import type { RunOptions } from "./run.ts";
 export function workerCommand(
   root: string,
   modules: readonly string[],
-  { maxMemory, reload, allowImport = [] }: RunOptions,
+  { maxMemory, reload, use = [], allowImport = [] }: RunOptions,
 ): WorkerCommand {
   const config = ["deno.json", "deno.jsonc"].map((name) => join(root, name))
     .find((file) => existsSync(file));
   const settings = config === undefined ? undefined : readConfig(config);
   const path = Deno.execPath();
   if (Deno.build.standalone) return { path, args: ["work"] };
-  const remote = [...allowImport, ...modules]
+  const remote = [...allowImport, ...modules, ...use]
     .filter((module) => /^https?:/i.test(module));
   const manifest = join(root, "package.json");
   const hasManifest = existsSync(manifest);

@@ -11,11 +11,18 @@ const MAX_KNOWN = 10_000;
 export class JobFunctions {
   readonly #access: ImportAccess;
   readonly #loader: ModuleLoader;
+  readonly #wrap: (found: JobFunction) => JobFunction;
   readonly #known = new Map<string, JobFunction>();
 
-  constructor(access: ImportAccess, loader: ModuleLoader) {
+  /** @param wrap Makes what is called of what was found. Default: the same. */
+  constructor(
+    access: ImportAccess,
+    loader: ModuleLoader,
+    wrap: (found: JobFunction) => JobFunction = (found) => found,
+  ) {
     this.#access = access;
     this.#loader = loader;
+    this.#wrap = wrap;
   }
 
   /** The function of a reference that was found before, by its text. */
@@ -30,9 +37,11 @@ export class JobFunctions {
    */
   async find(reference: Reference, text: string): Promise<JobFunction> {
     const { module, path } = reference;
-    const found = module === null
-      ? await this.#findByName(path)
-      : findCallable(await this.#load(module), path, module);
+    const found = this.#wrap(
+      module === null
+        ? await this.#findByName(path)
+        : findCallable(await this.#load(module), path, module),
+    );
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(text, found);
     return found;

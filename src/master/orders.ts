@@ -47,6 +47,8 @@ export interface WorkerConfig {
   readonly weights?: Readonly<Record<string, number>>;
   readonly root: string;
   readonly modules: readonly string[];
+  /** Modules whose default exports run around every job, outermost first. */
+  readonly use: readonly string[];
   readonly allowImport: readonly string[];
   /** None: job code is in no sandbox and may do what the process may. */
   readonly permissions?: JobPermissions;

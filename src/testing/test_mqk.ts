@@ -6,6 +6,7 @@ import type { Client } from "../client/client.ts";
 import { StoreClient } from "../client/store_client.ts";
 import { BorrowedStore } from "../client/store_connection.ts";
 import { ArgumentError } from "../errors.ts";
+import type { Middleware } from "../job/middleware.ts";
 import { type FailedJob, failedJob } from "./failed_job.ts";
 import { goLive } from "./live_tests.ts";
 import { type SentJob, SentJobs } from "./sent_jobs.ts";
@@ -41,6 +42,11 @@ export interface TestOptions {
    * `false`.
    */
   readonly standalone?: boolean;
+  /**
+   * Run around every job, outermost first, as the modules of `mqk run --use`.
+   * Default: none.
+   */
+  readonly use?: readonly Middleware[];
   /** What its clock shows at first. Default: the time now. */
   readonly now?: Date;
 }
@@ -138,13 +144,15 @@ class MemoryMqk implements TestMqk {
   #opening: Promise<SqliteBroker> | undefined;
 
   constructor(options: TestOptions) {
-    const { modules = [], inline = false, standalone = false } = options;
+    const { modules = [], inline = false, standalone = false, use = [] } =
+      options;
     this.#clock = { nowMs: (options.now ?? new Date()).getTime() };
     const broker = () => this.#broker();
     this.#worker = new TestWorker({
       broker,
       clock: this.#clock,
       rules: { root: checkRoot(options.root), modules, allowImport: [] },
+      use,
       sending: () => this.#sent.sending,
     });
     this.#sent = new SentJobs(broker, this.#clock, async (dueMs) => {

@@ -1,11 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { Broker } from "../broker/broker.ts";
 import { decodeMessage } from "../job/message.ts";
+import type { Middleware } from "../job/middleware.ts";
 import { ImportAccess, type ImportRules } from "../loader/access.ts";
 import { JobFunctions } from "../loader/functions.ts";
 import { ModuleLoader } from "../loader/load.ts";
 import { jobLog } from "../log.ts";
 import { Executor } from "../thread/execute.ts";
+import { withMiddleware } from "../thread/middleware.ts";
 import { type FromThread, Slot } from "../thread/protocol.ts";
 import { JobRunner } from "../thread/runner.ts";
 import type { RunningJob } from "../thread/running_job.ts";
@@ -30,6 +32,7 @@ export interface TestWorkerParts {
   readonly broker: () => Promise<Broker>;
   readonly clock: TestClock;
   readonly rules: ImportRules;
+  readonly use: readonly Middleware[];
   /** Jobs that are sent and not stored yet. */
   readonly sending: () => number;
 }
@@ -63,9 +66,12 @@ export class TestWorker {
 
   constructor(parts: TestWorkerParts) {
     this.#parts = parts;
-    const loader = new ModuleLoader({ stale: () => {} });
     this.#executor = new Executor({
-      functions: new JobFunctions(new ImportAccess(parts.rules), loader),
+      functions: new JobFunctions(
+        new ImportAccess(parts.rules),
+        new ModuleLoader({ stale: () => {} }),
+        (found) => withMiddleware(found, parts.use, () => this.current()),
+      ),
       rules: { ...parts.rules, fast: false },
       mayStart: () => true,
       wantsShown: () => false,
@@ -173,6 +179,7 @@ export class TestWorker {
     this.#runner.add({
       kind: "batch",
       batch: number,
+      queue: flight.queue,
       messages,
       slots: flight.buffer,
     });

@@ -12,6 +12,7 @@ import type { RunningJob } from "./running_job.ts";
  */
 export class ClaimedBatch {
   readonly number: number;
+  readonly queue: string;
   readonly messages: readonly string[];
   /** Jobs that run on while others start, by their index. */
   readonly running = new Map<number, RunningJob>();
@@ -24,9 +25,10 @@ export class ClaimedBatch {
   #others: EndedOtherwise[] = [];
 
   constructor(
-    { batch, messages, slots }: Extract<ToThread, { kind: "batch" }>,
+    { batch, queue, messages, slots }: Extract<ToThread, { kind: "batch" }>,
   ) {
     this.number = batch;
+    this.queue = queue;
     this.messages = messages;
     this.#slots = new Int32Array(slots);
   }

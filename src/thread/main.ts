@@ -9,6 +9,7 @@
  */
 import { provideJobContext } from "../job_context.ts";
 import { errorData } from "../job/outcome.ts";
+import type { Middleware } from "../job/middleware.ts";
 import { ImportAccess } from "../loader/access.ts";
 import { JobFunctions } from "../loader/functions.ts";
 import { IMPORTS_ARE_UNCHECKED } from "../loader/module_hooks.ts";
@@ -17,6 +18,7 @@ import { confine } from "./confine.ts";
 import { Executor } from "./execute.ts";
 import { installGuard } from "./guard.ts";
 import { LogShare } from "./log_share.ts";
+import { loadMiddleware, withMiddleware } from "./middleware.ts";
 import { provideOwnLibrary } from "./own_library.ts";
 import { PortJobStore } from "./port_job_store.ts";
 import type { FromThread, ToThread } from "./protocol.ts";
@@ -36,18 +38,19 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   const post: (message: FromThread) => void = data.port.postMessage
     .bind(data.port);
   try {
-    serve(data, post, await importer(data));
+    await serve(data, post, await importer(data));
     post({ kind: "ready" });
   } catch (error) {
     post({ kind: "fatal", error: errorData(error) });
   }
 };
 
-function serve(
+async function serve(
   { options, lease, port }: Start,
   post: (message: FromThread) => void,
   importModule: ModuleLoaderOptions["importModule"],
-): void {
+): Promise<void> {
+  const { use } = options;
   const access = new ImportAccess(options);
   const loader = new ModuleLoader({
     importModule,
@@ -56,9 +59,19 @@ function serve(
   const permit = new StartPermit(lease);
   const warnings = new LogShare(WARNINGS_PER_SECOND);
   const shown = new LogShare(shownPerSecond(options.verbosity));
+<<<<<<< HEAD
   const store = new PortJobStore(post);
   const executor = new Executor({
     functions: new JobFunctions(access, loader),
+=======
+  const middleware: Middleware[] = [];
+  const executor: Executor = new Executor({
+    functions: new JobFunctions(
+      access,
+      loader,
+      (found) => withMiddleware(found, middleware, () => executor.current()),
+    ),
+>>>>>>> e9a686f (Run middleware around every job: mqk run --use)
     rules: options,
     mayStart: () => permit.mayStart(),
     wantsShown: () => shown.take(Date.now()),
@@ -98,6 +111,11 @@ function serve(
         return store.changed(data);
     }
   };
+  // Named by the operator, so they need not be what jobs may call.
+  const named = new ImportAccess({ ...options, modules: use });
+  // If one does not load, no job runs: it is tried again by a new worker.
+  const once = new ModuleLoader({ importModule, stale: () => {} });
+  middleware.push(...await loadMiddleware(use, named, once));
 }
 
 /**

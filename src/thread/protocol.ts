@@ -28,6 +28,8 @@ export interface ThreadOptions {
   readonly root: string;
   /** Modules named on `mqk run`, as given. */
   readonly modules: readonly string[];
+  /** Modules whose default exports run around every job, outermost first. */
+  readonly use: readonly string[];
   /** URLs under which remote modules are allowed. */
   readonly allowImport: readonly string[];
   /** The root, links resolved: job code may not be able to ask for it. */
@@ -64,6 +66,7 @@ export type ToThread =
   | {
     readonly kind: "batch";
     readonly batch: number;
+    readonly queue: string;
     readonly messages: readonly string[];
     /** As many slots as messages, all `waiting`. */
     readonly slots: SharedArrayBuffer;

@@ -83,8 +83,7 @@ export class JobThread {
         case "ready":
           return compareClocks();
         case "fatal":
-          ready.reject(new Error(data.error.message));
-          return events.died(data.error.message);
+          return ready.reject(new Error(data.error.message));
         case "ended":
           return events.ended(data.batch, endedOf(data));
         case "pong":
@@ -134,6 +133,7 @@ export class JobThread {
     this.post({
       kind: "batch",
       batch: flight.number,
+      queue: flight.queue,
       messages: flight.messages,
       slots: flight.buffer,
     });
@@ -166,10 +166,12 @@ function threadOptions(
   config: WorkerConfig,
   folders: ModuleFolders | undefined,
 ): ThreadOptions {
-  const { root, modules, allowImport, concurrency, fast, verbosity } = config;
+  const { root, modules, use, allowImport, concurrency, fast, verbosity } =
+    config;
   return {
     root,
     modules,
+    use,
     allowImport,
     reloadBeforeMs: config.reloadBeforeMs,
     concurrency,

@@ -7,7 +7,7 @@ import type { ThreadOptions } from "../thread/protocol.ts";
 export interface ModuleThreadOptions extends
   Pick<
     ThreadOptions,
-    "root" | "modules" | "allowImport" | "reloadBeforeMs" | "sandbox"
+    "root" | "modules" | "use" | "allowImport" | "reloadBeforeMs" | "sandbox"
   > {}
 
 /** Where the module thread keeps what it makes. */
@@ -48,11 +48,12 @@ export function startModuleThread(
     event.preventDefault();
     died(event.message);
   };
-  const { root, modules, allowImport, reloadBeforeMs, sandbox } = options;
+  const { root, modules, use, allowImport, reloadBeforeMs, sandbox } = options;
   thread.postMessage({
     port,
     root,
-    modules,
+    // It asks of remote modules alone whether they are named.
+    modules: [...modules, ...use],
     allowImport,
     reloadBeforeMs,
     sandbox,

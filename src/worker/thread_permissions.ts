@@ -44,10 +44,13 @@ export function sandboxOf(
  * so what an allowed module redirects to, or imports, obeys the list too.
  */
 export function threadPermissions(
-  { allowImport, modules }: Pick<WorkerConfig, "allowImport" | "modules">,
+  { allowImport, modules, use }: Pick<
+    WorkerConfig,
+    "allowImport" | "modules" | "use"
+  >,
   sandbox?: Sandbox,
 ): Deno.PermissionOptionsObject {
-  const hosts = [...allowImport, ...modules].flatMap(hostOf);
+  const hosts = [...allowImport, ...modules, ...use].flatMap(hostOf);
   if (sandbox === undefined) {
     return {
       env: "inherit",

@@ -24,6 +24,7 @@ class TestMaster implements AsyncDisposable {
         queues: ["default"],
         root: Deno.cwd(),
         modules: [behaviour],
+        use: [],
         allowImport: [],
         concurrency: 10,
         fast: false,

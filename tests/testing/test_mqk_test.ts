@@ -9,6 +9,7 @@ import {
   invokeMany,
   JobFailedError,
   jobs,
+  type Middleware,
   TtlExceededError,
 } from "../../mod.ts";
 import { type TestMqk, testMqk, type TestOptions } from "../../testing.ts";
@@ -165,6 +166,13 @@ Deno.test("run does not end before what a job sent without waiting has run", asy
   assert.deepEqual(ran, ["z"]);
 });
 
+Deno.test("run runs what code under test is sending and does not wait for", async () => {
+  await using mqk = open();
+  void orders.note("unawaited");
+  await mqk.run();
+  assert.deepEqual(ran, ["unawaited"]);
+});
+
 Deno.test("inline, a call resolves when its job, and all that it sends, has run", async () => {
   await using mqk = open({ inline: true });
   await orders.sendsMore(3, "i");
@@ -247,6 +255,18 @@ Deno.test("a bare name is looked up in the modules that are named", async () => 
   const job = await invoke("note", "bare");
   await mqk.run();
   assert.equal(await job.result(), 1);
+});
+
+Deno.test("middleware runs around jobs, the first outermost", async () => {
+  const around = (name: string): Middleware => async ({ queue }, next) => {
+    ran.push(`before ${name} ${queue}`);
+    return [await next(), name];
+  };
+  await using mqk = open({ use: [around("a"), around("b")] });
+  const job = await orders.note("job");
+  await mqk.run();
+  assert.deepEqual(ran, ["before a default", "before b default", "job"]);
+  assert.deepEqual(await job.result(), [[3, "b"], "a"]);
 });
 
 Deno.test("a wrong root or time is refused in words", async () => {

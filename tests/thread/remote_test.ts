@@ -33,7 +33,7 @@ Deno.test("a remote module runs if it is allowed, and so must be what it leads t
     }
   });
   const base = `http://127.0.0.1:${allowed.addr.port}/jobs`;
-  const options = { allowImport: [base], modules: [] };
+  const options = { allowImport: [base], modules: [], use: [] };
   await using thread = await TestThread.start(options, {
     deno: { permissions: threadPermissions(options) },
   });
@@ -55,6 +55,7 @@ Deno.test("a remote module runs if it is allowed, and so must be what it leads t
 Deno.test("the job thread may import from allowed and named hosts, and Deno's own", () => {
   const { import: hosts, ...others } = threadPermissions({
     allowImport: ["https://jobs.example/v1", "http://[::1]:8080/"],
+    use: ["https://used.example/m.ts"],
     modules: [
       "./jobs/mail.ts",
       "https://named.example:444/a.ts",
@@ -62,10 +63,11 @@ Deno.test("the job thread may import from allowed and named hosts, and Deno's ow
     ],
   });
   assert.ok(Array.isArray(hosts));
-  assert.deepEqual(hosts.slice(-3), [
+  assert.deepEqual(hosts.slice(-4), [
     "jobs.example:443",
     "[::1]:8080",
     "named.example:444",
+    "used.example:443",
   ]);
   assert.ok(hosts.includes("jsr.io:443"));
   assert.deepEqual(new Set(Object.values(others)), new Set(["inherit"]));

@@ -70,6 +70,7 @@ export class TestThread implements AsyncDisposable {
       options: {
         root: JOBS,
         modules: [],
+        use: [],
         allowImport: [],
         concurrency: 10,
         fast: false,
@@ -97,7 +98,7 @@ export class TestThread implements AsyncDisposable {
     const slots = new SharedArrayBuffer(4 * messages.length);
     const number = ++this.#batches;
     this.#ended.set(number, []);
-    this.post({ kind: "batch", batch: number, messages, slots });
+    this.post({ kind: "batch", batch: number, queue: "q", messages, slots });
     return { number, slots: new Int32Array(slots) };
   }
 

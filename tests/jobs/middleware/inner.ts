@@ -1,0 +1,3 @@
+import { marking } from "./marks.ts";
+
+export default marking("inner");
