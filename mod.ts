@@ -54,6 +54,5 @@ export type {
 export type { JobPolicy, JobSpec, UniquePolicy } from "./src/job/policy.ts";
 export type { GroupLimit, LimitRate, Limits } from "./src/job/limits.ts";
 export type { Middleware, MiddlewareJob } from "./src/job/middleware.ts";
-export type { JobPolicy, JobSpec } from "./src/job/policy.ts";
 export type { Backoff } from "./src/job/retry.ts";
 export { type CurrentJob, currentJob } from "./src/job_context.ts";

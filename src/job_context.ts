@@ -23,6 +23,8 @@ export interface JobContext {
   current(): CurrentJob | undefined;
   /** The worker's own broker, as far as job code may use it. */
   readonly store: JobStore;
+  /** Milliseconds since 1970, if there is another clock than the system's. */
+  readonly now?: () => number;
 }
 
 const SLOT = Symbol.for("mqk.job_context.v1");

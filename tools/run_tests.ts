@@ -22,6 +22,7 @@ const SHARED_TESTS = [
   "tests/cli/bad_jobs_test.ts",
   "tests/cli/commands_test.ts",
   "tests/cli/signals_test.ts",
+  "tests/cli/use_test.ts",
   "tests/examples_test.ts",
   "tests/loader/modules_test.ts",
   "tests/loader/packages_test.ts",

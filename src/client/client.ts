@@ -164,7 +164,7 @@ export function connect(
 ): Client {
   const context = dsn === undefined ? jobContext() : undefined;
   if (context !== undefined) {
-    return new StoreClient(new BorrowedStore(context.store));
+    return new StoreClient(new BorrowedStore(context.store, context.now));
   }
   const { prefix, cluster = false, tlsCa, replicas } = options;
   const dsns = dsn === undefined

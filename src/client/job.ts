@@ -158,7 +158,7 @@ export class StoredJob<T> implements Job<T> {
 
   async status(): Promise<JobStatus> {
     const { id, queue } = this.#handle;
-    const readAtMs = Date.now();
+    const readAtMs = this.#outcomes.now();
     const text = await this.#outcomes.read(queue, id);
     if (text === null) return this.#missed(readAtMs) ? "expired" : "pending";
     const { kind } = decodeOutcome(text);

@@ -29,6 +29,7 @@ export interface Waiter {
 export class OutcomeWatch {
   readonly #open: (changed: ResultsChanged) => Promise<AsyncDisposable>;
   readonly #read: (id: string) => Promise<string | null>;
+  readonly #now: () => number;
   readonly #unused: () => void;
   /** The number of a job to who waits for it. */
   readonly #waiters = new Map<number, Waiter[]>();
@@ -40,15 +41,17 @@ export class OutcomeWatch {
   constructor(
     queue: string,
     producer: string,
-    { store, reader, unused }: {
+    { store, reader, now, unused }: {
       readonly store: () => Promise<JobStore>;
       readonly reader: OutcomeReader;
+      readonly now: () => number;
       readonly unused: () => void;
     },
   ) {
     this.#open = async (changed) =>
       await (await store()).watchResults(queue, producer, changed);
     this.#read = (id) => reader.read(queue, id);
+    this.#now = now;
     this.#unused = unused;
   }
 
@@ -131,7 +134,7 @@ export class OutcomeWatch {
 
   async #look(waiter: Waiter): Promise<void> {
     const { announced } = waiter;
-    const readAtMs = Date.now();
+    const readAtMs = this.#now();
     let error: Error | undefined;
     try {
       const outcome = await this.#read(waiter.id);

@@ -20,14 +20,17 @@ export interface WaitOptions {
 
 /** The outcomes of jobs, for all jobs of one client. */
 export class Outcomes {
+  /** The time, in milliseconds since 1970. */
+  readonly now: () => number;
   readonly #store: () => Promise<JobStore>;
   readonly #reader: OutcomeReader;
   /** By queue and producer. */
   readonly #watches = new Map<string, OutcomeWatch>();
   #closed: Error | undefined;
 
-  constructor(store: () => Promise<JobStore>) {
+  constructor(store: () => Promise<JobStore>, now: () => number) {
     this.#store = store;
+    this.now = now;
     this.#reader = new OutcomeReader(store);
   }
 
@@ -95,6 +98,7 @@ export class Outcomes {
       watch = new OutcomeWatch(queue, producer, {
         store: this.#store,
         reader: this.#reader,
+        now: this.now,
         unused,
       });
       this.#watches.set(key, watch);

@@ -49,7 +49,7 @@ export class StoreClient implements Client {
     this.#sender = new BatchSender(async (entries) =>
       await (await store()).enqueue(entries)
     );
-    this.#outcomes = new Outcomes(store);
+    this.#outcomes = new Outcomes(store, () => connection.now());
   }
 
   async invoke<F extends JobFunction = AnyJob>(
@@ -120,7 +120,7 @@ export class StoreClient implements Client {
       result: spec.result ?? true,
       unique: unique && inMessage(unique, spec.unique!),
       group: spec.group,
-      sentMs: Date.now(),
+      sentMs: this.#connection.now(),
     }, json);
     checkSize(message);
     return {
@@ -136,7 +136,7 @@ export class StoreClient implements Client {
   }
 
   #job(spec: JobSpec, { queue, delayMs = 0, atMs }: Entry, id: string): Job {
-    const dueMs = Math.max(Date.now() + delayMs, atMs ?? 0);
+    const dueMs = Math.max(this.#connection.now() + delayMs, atMs ?? 0);
     const kept = spec.result ?? true;
     return new StoredJob({ id, queue, dueMs, kept }, this.#outcomes);
   }

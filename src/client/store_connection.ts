@@ -20,6 +20,8 @@ export interface StoreConnection {
    * @throws {BrokerError} As `store`, or if this client may not.
    */
   control(): Promise<QueueControl>;
+  /** The time, in milliseconds since 1970. */
+  now(): number;
   /** Closes what it opened. */
   close(): Promise<void>;
 }
@@ -32,6 +34,10 @@ export class BrokerConnection implements StoreConnection {
 
   constructor(dsn: Dsn) {
     this.#dsn = dsn;
+  }
+
+  now(): number {
+    return Date.now();
   }
 
   store(): Promise<JobStore> {
@@ -63,11 +69,13 @@ export class BrokerConnection implements StoreConnection {
 
 /** A store that belongs to somebody else, who also closes it. */
 export class BorrowedStore implements StoreConnection {
+  readonly now: () => number;
   readonly #store: JobStore;
   #closed = false;
 
-  constructor(store: JobStore) {
+  constructor(store: JobStore, now: () => number = Date.now) {
     this.#store = store;
+    this.now = now;
   }
 
   store(): Promise<JobStore> {

@@ -161,12 +161,14 @@ class MemoryMqk implements TestMqk {
       // A job that waited for the end of all others would wait for itself.
       if (inline && !fromJob) await this.#worker.run();
     });
-    this.client = new StoreClient(new BorrowedStore(this.#sent));
+    const now = () => this.#clock.nowMs;
+    this.client = new StoreClient(new BorrowedStore(this.#sent, now));
     this.#live = goLive({
       client: this.client,
       context: {
         current: () => this.#worker.current()?.current,
         store: this.#sent,
+        now,
       },
       standalone,
     });

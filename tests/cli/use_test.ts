@@ -60,6 +60,23 @@ Deno.test("in fast mode and in a sandbox, too", async () => {
   assert.equal(await name(client, "x"), "a high x");
 });
 
+Deno.test("a module on a server is used if it is named", async () => {
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () =>
+      new Response(marking("remote"), {
+        headers: { "content-type": "application/javascript" },
+      }),
+  );
+  await using dir = project({ "jobs.ts": JOBS });
+  const dsn = `sqlite:${join(dir.path, "queue.sqlite")}`;
+  const options = ["--queue", "high", "-w", "1", "--root", dir.path];
+  const url = `http://127.0.0.1:${server.addr.port}/middleware.js`;
+  await using _workers = await MqkProcess.run(dsn, ...options, "--use", url);
+  await using client = connect(dsn);
+  assert.equal(await name(client, "x"), "remote high x");
+});
+
 Deno.test("a module that is not there is wrong usage, one that is no middleware ends the start", async () => {
   await using dir = project({
     "none.ts": "export const log = 1;",

@@ -10,6 +10,7 @@ import {
   JobFailedError,
   jobs,
   type Middleware,
+  ResultNotKeptError,
   TtlExceededError,
 } from "../../mod.ts";
 import { type TestMqk, testMqk, type TestOptions } from "../../testing.ts";
@@ -149,6 +150,16 @@ Deno.test("RetryAfter chooses when, by the clock of the test", async () => {
   assert.equal(await job.status(), "pending");
   await mqk.advance(1);
   assert.equal(await job.result(), 2);
+});
+
+Deno.test("a result expires after an hour, by the clock of the test", async () => {
+  await using mqk = open({ inline: true, now: new Date("2000-01-01") });
+  const job = await orders.note("a");
+  await mqk.advance(3599);
+  assert.equal(await job.status(), "done");
+  await mqk.advance(2);
+  assert.equal(await job.status(), "expired");
+  await assert.rejects(job.result(), ResultNotKeptError);
 });
 
 Deno.test("jobs send jobs, and may wait for them", async () => {
