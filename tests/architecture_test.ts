@@ -14,6 +14,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "job",
     "loader",
     "thread",
+    "worker/cancellations.ts",
     "worker/flight.ts",
     "worker/holdings.ts",
     "worker/outcomes.ts",

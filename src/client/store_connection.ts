@@ -71,11 +71,18 @@ export class BrokerConnection implements StoreConnection {
 export class BorrowedStore implements StoreConnection {
   readonly now: () => number;
   readonly #store: JobStore;
+  readonly #control: (() => Promise<QueueControl>) | undefined;
   #closed = false;
 
-  constructor(store: JobStore, now: () => number = Date.now) {
+  /** @param control Left out: queues can't be set from here. */
+  constructor(
+    store: JobStore,
+    now: () => number = Date.now,
+    control?: () => Promise<QueueControl>,
+  ) {
     this.#store = store;
     this.now = now;
+    this.#control = control;
   }
 
   store(): Promise<JobStore> {
@@ -85,6 +92,7 @@ export class BorrowedStore implements StoreConnection {
   }
 
   control(): Promise<QueueControl> {
+    if (this.#control !== undefined) return this.#control();
     return Promise.reject(
       new BrokerError(
         "Cannot change how a queue is served from inside a job: " +

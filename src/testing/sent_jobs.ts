@@ -38,6 +38,8 @@ export interface SentJob {
   readonly result: boolean;
   /** Its key, if it was sent with one. */
   readonly idempotencyKey?: string;
+  /** Its group, if it has one. */
+  readonly group?: string;
 }
 
 /** A broker's store that remembers what it was sent. */
@@ -46,17 +48,23 @@ export class SentJobs implements JobStore {
   readonly #broker: () => Promise<Broker>;
   readonly #clock: TestClock;
   readonly #stored: (dueMs: readonly number[]) => Promise<void>;
+  readonly #cancelled: (queue: string) => Promise<void>;
   #sending = 0;
 
-  /** @param stored Told when jobs are due; the call resolves with it. */
+  /**
+   * @param stored Told when jobs are due; the call resolves with it.
+   * @param cancelled Told when jobs of a queue were cancelled.
+   */
   constructor(
     broker: () => Promise<Broker>,
     clock: TestClock,
     stored: (dueMs: readonly number[]) => Promise<void>,
+    cancelled: (queue: string) => Promise<void>,
   ) {
     this.#broker = broker;
     this.#clock = clock;
     this.#stored = stored;
+    this.#cancelled = cancelled;
   }
 
   /** Calls whose jobs are not stored yet. */
@@ -93,11 +101,21 @@ export class SentJobs implements JobStore {
     return await (await this.#broker()).watchResults(...watch);
   }
 
+  async cancel(
+    ...cancel: Parameters<JobStore["cancel"]>
+  ): Promise<boolean[]> {
+    const cancelled = await (await this.#broker()).cancel(...cancel);
+    await this.#cancelled(cancel[0]);
+    return cancelled;
+  }
+
   #record({ id, queue, message, ...entry }: Entry): SentJob {
     const { delayMs = 0, atMs = 0, idempotencyKey } = entry;
     const { nowMs } = this.#clock;
     const dueMs = Math.max(nowMs + delayMs, atMs);
-    const { job, args, ttl, retries, backoff, result } = decodeMessage(message);
+    const { job, args, ttl, retries, backoff, result, group } = decodeMessage(
+      message,
+    );
     return {
       id,
       handle: printHandle({ id, queue, dueMs, kept: result }),
@@ -110,6 +128,7 @@ export class SentJobs implements JobStore {
       backoff,
       result,
       ...(idempotencyKey !== undefined && { idempotencyKey }),
+      ...(group !== undefined && { group }),
     };
   }
 }

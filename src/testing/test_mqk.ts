@@ -160,9 +160,12 @@ class MemoryMqk implements TestMqk {
       this.#worker.sent(dueMs);
       // A job that waited for the end of all others would wait for itself.
       if (inline && !fromJob) await this.#worker.run();
-    });
+    }, (queue) => this.#worker.cancelled(queue));
     const now = () => this.#clock.nowMs;
-    this.client = new StoreClient(new BorrowedStore(this.#sent, now));
+    const control = async () => (await broker()).control;
+    this.client = new StoreClient(
+      new BorrowedStore(this.#sent, now, control),
+    );
     this.#live = goLive({
       client: this.client,
       context: {

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Broker } from "../broker/broker.ts";
 import { decodeMessage } from "../job/message.ts";
+import { tiesOf } from "../job/ties.ts";
 import type { Middleware } from "../job/middleware.ts";
 import { ImportAccess, type ImportRules } from "../loader/access.ts";
 import { JobFunctions } from "../loader/functions.ts";
@@ -13,6 +14,7 @@ import { JobRunner } from "../thread/runner.ts";
 import type { RunningJob } from "../thread/running_job.ts";
 import { StartPermit } from "../thread/start_permit.ts";
 import { Notice } from "../time/notice.ts";
+import { Cancellations } from "../worker/cancellations.ts";
 import { Flight } from "../worker/flight.ts";
 import { type Ending, LeasedHoldings } from "../worker/holdings.ts";
 import { endedOf, settlementOf } from "../worker/outcomes.ts";
@@ -60,6 +62,7 @@ export class TestWorker {
   /** When jobs become due, in milliseconds since 1970. */
   readonly #due = new Set<number>();
   readonly #changed = new Notice();
+  readonly #cancellations: Cancellations;
   #changes = 0;
   #batches = 0;
   #starting: Promise<void> = Promise.resolve();
@@ -75,8 +78,13 @@ export class TestWorker {
       rules: { ...parts.rules, fast: false },
       mayStart: () => true,
       wantsShown: () => false,
+      unlock: (batch, index) => this.#unlock(batch, index),
       warn: (text) => jobLog.warn("{text}", { text }),
     });
+    this.#cancellations = new Cancellations({
+      cancelled: async (queue, after) =>
+        await (await parts.broker()).cancelled(queue, after),
+    }, (ids) => this.#runner.cancelled({ kind: "cancelled", ids }));
     this.#runner = new JobRunner({
       executor: this.#executor,
       permit: alwaysMayStart(),
@@ -100,6 +108,12 @@ export class TestWorker {
   /** Jobs were stored; some may run from `dueMs` on. */
   sent(dueMs: readonly number[]): void {
     for (const ms of dueMs) this.#due.add(ms);
+    this.#change();
+  }
+
+  /** Jobs of a queue were cancelled: those that run are told. */
+  async cancelled(queue: string): Promise<void> {
+    await this.#cancellations.read(queue);
     this.#change();
   }
 
@@ -165,12 +179,19 @@ export class TestWorker {
   }
 
   async #startBatch(holdings: LeasedHoldings): Promise<boolean> {
-    const { flight } = await holdings.reserve(
+    const { flight, blockedMs } = await holdings.reserve(
       { limit: BATCH_JOBS, bytes: BATCH_BYTES, idle: false },
       (batch) =>
         new Flight(++this.#batches, holdings.queue, batch, performance.now()),
     );
+    if (blockedMs !== undefined) {
+      this.#due.add(this.#parts.clock.nowMs + blockedMs);
+    }
     if (flight === undefined) return false;
+    const { queue, cancels } = flight;
+    if (!this.#cancellations.isKnown(queue, cancels)) {
+      await this.#cancellations.read(queue);
+    }
     const { number, messages } = flight;
     this.#flights.set(number, flight);
     messages.forEach((_, index) =>
@@ -179,11 +200,18 @@ export class TestWorker {
     this.#runner.add({
       kind: "batch",
       batch: number,
-      queue: flight.queue,
+      queue,
       messages,
       slots: flight.buffer,
     });
     return true;
+  }
+
+  async #unlock(batch: number, index: number): Promise<void> {
+    const { queue, messages } = this.#flights.get(batch)!;
+    const ties = tiesOf(decodeMessage(messages[index]));
+    if (ties === undefined) return;
+    await (await this.#parts.broker()).unlock(queue, ties);
   }
 
   #holdingsOf(broker: Broker, queue: string): LeasedHoldings {

@@ -59,11 +59,7 @@ async function serve(
   const permit = new StartPermit(lease);
   const warnings = new LogShare(WARNINGS_PER_SECOND);
   const shown = new LogShare(shownPerSecond(options.verbosity));
-<<<<<<< HEAD
   const store = new PortJobStore(post);
-  const executor = new Executor({
-    functions: new JobFunctions(access, loader),
-=======
   const middleware: Middleware[] = [];
   const executor: Executor = new Executor({
     functions: new JobFunctions(
@@ -71,7 +67,6 @@ async function serve(
       loader,
       (found) => withMiddleware(found, middleware, () => executor.current()),
     ),
->>>>>>> e9a686f (Run middleware around every job: mqk run --use)
     rules: options,
     mayStart: () => permit.mayStart(),
     wantsShown: () => shown.take(Date.now()),
