@@ -11,6 +11,7 @@
 import type { Ties } from "../job/ties.ts";
 import type { QueueControl } from "./control.ts";
 import type { JobStore } from "./job_store.ts";
+import type { Updates } from "./updates.ts";
 
 export type {
   Cancellation,
@@ -189,6 +190,8 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
  * whether they ran, {@linkcode BrokerError} when they were refused.
  */
 export interface Broker extends JobStore, AsyncDisposable {
+  readonly updates: Updates;
+
   /**
    * Makes queues known to `queues` and checks their schema; at start, and from
    * time to time, as the store may have been emptied since.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { UpdateReader } from "./updates.ts";
 
 /** A job on its way into a queue. */
 export interface Entry {
@@ -53,6 +54,8 @@ export interface Cancellation {
 
 /** What programs that send jobs need of a broker. */
 export interface JobStore {
+  readonly updates: UpdateReader;
+
   /**
    * Stores jobs, in order within each queue. Answers, entry by entry, with the
    * id under which the job is known: its own, or that of the job which has its

@@ -7,6 +7,9 @@ export interface Limits {
   readonly resultAgeMs: number;
   readonly failed: number;
   readonly failedAgeMs: number;
+  /** Updates of one job, and how long after the last one they stay. */
+  readonly updates: number;
+  readonly updateAgeMs: number;
   /** Longer messages are never delivered, in bytes. */
   readonly messageBytes: number;
 }
@@ -17,5 +20,7 @@ export const LIMITS: Limits = {
   resultAgeMs: 3_600_000,
   failed: 10_000,
   failedAgeMs: 30 * 86_400_000,
+  updates: 1000,
+  updateAgeMs: 3_600_000,
   messageBytes: 4 * MAX_MESSAGE_BYTES,
 };

@@ -7,10 +7,17 @@ import type { JobContext } from "../job_context.ts";
 import type { CallError, CallVerb, FromThread, ToThread } from "./protocol.ts";
 
 type JobStore = JobContext["store"];
+type UpdatesPage = Awaited<ReturnType<JobStore["updates"]["read"]>>;
 type Changed = Parameters<JobStore["watchResults"]>[2];
 
 /** The worker's broker for job code: calls over a port to the main thread. */
 export class PortJobStore implements JobStore {
+  readonly updates: JobStore["updates"] = {
+    read: async (...args) =>
+      await this.#call("read_updates", args) as UpdatesPage,
+    watch: (queue, id, changed) =>
+      this.#watch("watch_updates", queue, id, () => changed()),
+  };
   readonly #post: (message: FromThread) => void;
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
   readonly #watches = new Map<number, Changed>();
@@ -47,24 +54,12 @@ export class PortJobStore implements JobStore {
     await this.#call("unlock", [batch, index]);
   }
 
-  async watchResults(
+  watchResults(
     queue: string,
     producer: string,
     changed: Changed,
   ): Promise<AsyncDisposable> {
-    const watch = ++this.#lastWatch;
-    this.#watches.set(watch, changed);
-    try {
-      await this.#call("watch", [queue, producer, watch]);
-    } catch (error) {
-      this.#watches.delete(watch);
-      throw error;
-    }
-    return {
-      [Symbol.asyncDispose]: async () => {
-        if (this.#watches.delete(watch)) await this.#call("unwatch", [watch]);
-      },
-    };
+    return this.#watch("watch", queue, producer, changed);
   }
 
   /** The main thread answers a call. */
@@ -79,11 +74,32 @@ export class PortJobStore implements JobStore {
     this.#calls.delete(call);
   }
 
-  /** Outcomes of a watched producer were stored. */
+  /** Outcomes of a watched producer, or updates of a job, were stored. */
   changed(
     { watch, numbers, outcomes }: Extract<ToThread, { kind: "changed" }>,
   ): void {
     this.#watches.get(watch)?.(numbers, outcomes);
+  }
+
+  async #watch(
+    verb: CallVerb,
+    queue: string,
+    whose: string,
+    changed: Changed,
+  ): Promise<AsyncDisposable> {
+    const watch = ++this.#lastWatch;
+    this.#watches.set(watch, changed);
+    try {
+      await this.#call(verb, [queue, whose, watch]);
+    } catch (error) {
+      this.#watches.delete(watch);
+      throw error;
+    }
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (this.#watches.delete(watch)) await this.#call("unwatch", [watch]);
+      },
+    };
   }
 
   #call(verb: CallVerb, args: readonly unknown[]): Promise<unknown> {

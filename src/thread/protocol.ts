@@ -80,6 +80,13 @@ export type ToThread =
   | { readonly kind: "ping"; readonly ping: number }
   /** Further jobs that are not to be started, wherever they are. */
   | { readonly kind: "cancelled"; readonly ids: readonly string[] }
+  /** So many updates of a job, the oldest, need not be waited for any more. */
+  | {
+    readonly kind: "reported";
+    readonly batch: number;
+    readonly index: number;
+    readonly count: number;
+  }
   /** Answer to a `call`. */
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
   | {
@@ -87,7 +94,7 @@ export type ToThread =
     readonly call: number;
     readonly error: CallError;
   }
-  /** Outcomes of a watched producer were stored. */
+  /** Outcomes of a watched producer, or updates of a job, were stored. */
   | {
     readonly kind: "changed";
     readonly watch: number;
@@ -112,6 +119,14 @@ export type FromThread =
     /** The thread's own `performance.now()`. */
     readonly steadyMs: number;
   }
+  /** Updates of a job, to be stored before its outcome is. */
+  | {
+    readonly kind: "report";
+    readonly batch: number;
+    readonly index: number;
+    readonly id: string;
+    readonly updates: readonly string[];
+  }
   /** A module could not be loaded: only a new process can try again. */
   | { readonly kind: "stale"; readonly module: string }
   /** In the compiled program: start what makes modules ready, over this port. */
@@ -130,6 +145,8 @@ export type CallVerb =
   | "enqueue"
   | "results"
   | "watch"
+  | "read_updates"
+  | "watch_updates"
   | "unwatch"
   | "cancel"
   | "unlock";

@@ -1,5 +1,12 @@
-import type { Cancellation, Entry, JobStore } from "../broker/broker.ts";
+import {
+  type Cancellation,
+  type Entry,
+  type JobStore,
+  MAX_BATCH_JOBS,
+  type ResultsChanged,
+} from "../broker/broker.ts";
 import { ArgumentError, EnqueueUncertainError } from "../errors.ts";
+import { isJobId } from "../job/message.ts";
 import { errorData } from "../job/outcome.ts";
 import { checkQueueName } from "../job/policy.ts";
 import type { CallError, FromThread, ToThread } from "../thread/protocol.ts";
@@ -8,7 +15,7 @@ type Call = Extract<FromThread, { kind: "call" }>;
 
 /**
  * Serves what job code asks of its worker's broker: to store jobs and to learn
- * of outcomes, and nothing else. What comes from there is not trusted.
+ * of outcomes and updates, and nothing else. What comes from there is not trusted.
  */
 export class JobCalls {
   readonly #store: JobStore;
@@ -53,23 +60,35 @@ export class JobCalls {
         );
       case "unlock":
         return await this.#unlock(Number(args[0]), Number(args[1]));
-      case "watch": {
-        const [queue, producer, watch] = args;
-        const opening = this.#store.watchResults(
-          queueName(queue),
-          text(producer),
-          (numbers, outcomes) =>
-            this.#post({
-              kind: "changed",
-              watch: Number(watch),
-              numbers,
-              outcomes,
-            }),
+      case "watch":
+        return await this.#watch(
+          args[2],
+          (changed) =>
+            this.#store.watchResults(
+              queueName(args[0]),
+              text(args[1]),
+              changed,
+            ),
         );
-        this.#watches.set(Number(watch), opening);
-        await opening;
-        return undefined;
+      case "read_updates": {
+        const [queue, id, position, limit] = args;
+        return await this.#store.updates.read(
+          queueName(queue),
+          jobId(id),
+          position === undefined ? undefined : text(position),
+          Math.min(Number(limit) || 1, MAX_BATCH_JOBS),
+        );
       }
+      case "watch_updates":
+        return await this.#watch(
+          args[2],
+          (changed) =>
+            this.#store.updates.watch(
+              queueName(args[0]),
+              jobId(args[1]),
+              changed,
+            ),
+        );
       case "unwatch": {
         const watch = Number(args[0]);
         const opening = this.#watches.get(watch);
@@ -78,6 +97,18 @@ export class JobCalls {
         return undefined;
       }
     }
+  }
+
+  async #watch(
+    number: unknown,
+    open: (changed: ResultsChanged) => Promise<AsyncDisposable>,
+  ): Promise<void> {
+    const watch = Number(number);
+    const opening = open((numbers, outcomes) =>
+      this.#post({ kind: "changed", watch, numbers, outcomes })
+    );
+    this.#watches.set(watch, opening);
+    await opening;
   }
 }
 
@@ -114,6 +145,11 @@ function queueName(value: unknown): string {
 function texts(value: unknown): string[] {
   if (!Array.isArray(value)) throw new ArgumentError("Cannot look up: no list");
   return value.map(text);
+}
+
+function jobId(value: unknown): string {
+  if (!isJobId(value)) throw new ArgumentError("Cannot look up: no job id");
+  return value;
 }
 
 function text(value: unknown): string {

@@ -128,6 +128,16 @@ export class QueueKeys {
   done(producer: string): string {
     return `${this.#prefix}done:${producer}`;
   }
+
+  /** Stream: what a job reported last. */
+  updates(id: string): string {
+    return `${this.#prefix}updates:${id}`;
+  }
+
+  /** The channel on which those who follow a job hear that it reported. */
+  updated(id: string): string {
+    return `${this.#prefix}updated:${id}`;
+  }
 }
 
 /** A job id in its parts. */
@@ -162,6 +172,7 @@ const TYPES: readonly (readonly [RegExp, string])[] = [
     "hash",
   ],
   [/:once:/, "string"],
+  [/:updates:/, "stream"],
   [/^[^{]*:queues$/, "set"],
 ];
 

@@ -21,6 +21,7 @@ import type { Dsn } from "../dsn.ts";
 import type { OpenOptions } from "../open.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
 import { readCancelled } from "./cancelling.ts";
+import { ChannelWatcher } from "./channels.ts";
 import type { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { RedisControl } from "./control.ts";
@@ -33,7 +34,7 @@ import { reconcile } from "./reconcile.ts";
 import { RedisJobStore } from "./redis_job_store.ts";
 import { ReplicatedConnection } from "./replicas.ts";
 import { reserve, take } from "./reserve.ts";
-import { ResultLimiter, ResultWatcher } from "./results.ts";
+import { ResultLimiter } from "./results.ts";
 import {
   ConnectionRunner,
   explain,
@@ -43,6 +44,7 @@ import {
 import { recordCalls, type SettleCall, settleCalls } from "./settling.ts";
 import { Successors } from "./successors.ts";
 import { inOrder } from "./tokens.ts";
+import { RedisUpdates } from "./updates.ts";
 import { Waiting } from "./waiting.ts";
 import { readWarnings } from "./warnings.ts";
 
@@ -63,6 +65,7 @@ const HEALTH_SECONDS = 60;
  */
 export class RedisBroker implements Broker {
   readonly control: RedisControl;
+  readonly updates: RedisUpdates;
   readonly #connector: Connector;
   readonly #limits: Limits;
   readonly #connection: Connection;
@@ -73,6 +76,8 @@ export class RedisBroker implements Broker {
   readonly #waiting: Waiting;
   readonly #successors: Successors;
   readonly #store: RedisJobStore;
+  readonly #isClient: boolean;
+  #watcher: ChannelWatcher | undefined;
 
   /**
    * Opens nothing. `connection` is one that is there already, for tests that
@@ -85,16 +90,17 @@ export class RedisBroker implements Broker {
     connection?: Connection,
   ) {
     const { prefix, replicas } = parseRedisDsn(url);
+    this.#isClient = options.role === "client";
     this.#connector = new Connector(url, {
       deadlineMs: options.deadlineMs,
-      unrefWhenIdle: options.role === "client",
+      unrefWhenIdle: this.#isClient,
     });
     this.#space = new KeySpace(prefix);
     this.#limits = { ...LIMITS, ...options.limits };
     this.#connection = connection ?? this.#connector.connect({
       preamble: () => [
         // A client needs one or two; those are sent when they are missed.
-        ...options.role === "client" ? [] : scripts.loading(),
+        ...this.#isClient ? [] : scripts.loading(),
         ...this.#introductions.registering(),
       ],
       onLost: () => this.#introductions.forget(),
@@ -107,6 +113,13 @@ export class RedisBroker implements Broker {
       : new ReplicatedConnection(this.#connection, replicas);
     const storer = new ConnectionRunner(storing, scripts);
     this.#successors = new Successors(storing, storer, this.#space);
+    this.updates = new RedisUpdates({
+      connection: this.#connection,
+      runner: this.#runner,
+      space: this.#space,
+      limits: this.#limits,
+      channels: () => this.#channels(),
+    });
     this.#store = new RedisJobStore({
       connection: this.#connection,
       runner: this.#runner,
@@ -115,11 +128,8 @@ export class RedisBroker implements Broker {
       space: this.#space,
       introductions: this.#introductions,
       successors: this.#successors,
-      watcher: () =>
-        new ResultWatcher(
-          (own) => this.#connector.connectAny(own),
-          options.role === "client",
-        ),
+      updates: this.updates,
+      channels: () => this.#channels(),
     });
     this.control = new RedisControl(
       this.#connection,
@@ -355,7 +365,7 @@ export class RedisBroker implements Broker {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connector.close();
     await this.#waiting[Symbol.asyncDispose]();
-    await this.#store[Symbol.asyncDispose]();
+    await this.#watcher?.[Symbol.asyncDispose]();
     await this.#limiter[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();
   }
@@ -378,5 +388,12 @@ export class RedisBroker implements Broker {
     // reaper does a moment later.
     if (ended > 0) await this.#successors.deliver(keys).catch(() => {});
     return removed;
+  }
+
+  #channels(): ChannelWatcher {
+    return this.#watcher ??= new ChannelWatcher(
+      (own) => this.#connector.connectAny(own),
+      this.#isClient,
+    );
   }
 }

@@ -5,13 +5,14 @@ import type {
   JobStore,
   ResultsChanged,
 } from "../broker.ts";
+import type { Updates } from "../updates.ts";
 import { cancel } from "./cancelling.ts";
+import type { ChannelWatcher } from "./channels.ts";
 import type { Connection } from "./connection.ts";
 import { enqueue } from "./enqueue.ts";
-import { toBrokerError } from "./errors.ts";
 import type { Introductions } from "./introductions.ts";
 import type { KeySpace } from "./keys.ts";
-import { readResults, type ResultWatcher } from "./results.ts";
+import { hearsOutcomes, readResults } from "./results.ts";
 import type { ScriptRunner } from "./scripts.ts";
 import type { Successors } from "./successors.ts";
 
@@ -25,17 +26,19 @@ export interface RedisJobStoreParts {
   readonly space: KeySpace;
   readonly introductions: Introductions;
   readonly successors: Successors;
-  /** Makes what hears of outcomes; asked when it is needed. */
-  readonly watcher: () => ResultWatcher;
+  readonly updates: Updates;
+  /** What hears of outcomes; asked when it is needed. */
+  readonly channels: () => ChannelWatcher;
 }
 
 /** The part of the broker that programs use which send jobs. */
-export class RedisJobStore implements JobStore, AsyncDisposable {
+export class RedisJobStore implements JobStore {
+  readonly updates: Updates;
   readonly #parts: RedisJobStoreParts;
-  #watcher: ResultWatcher | undefined;
 
   constructor(parts: RedisJobStoreParts) {
     this.#parts = parts;
+    this.updates = parts.updates;
   }
 
   async enqueue(entries: readonly Entry[]): Promise<string[]> {
@@ -71,16 +74,8 @@ export class RedisJobStore implements JobStore, AsyncDisposable {
     producer: string,
     changed: ResultsChanged,
   ): Promise<AsyncDisposable> {
-    this.#watcher ??= this.#parts.watcher();
-    const channel = this.#parts.space.of(queue).done(producer);
-    try {
-      return await this.#watcher.watch(channel, changed);
-    } catch (error) {
-      throw toBrokerError(error, `hear of results on ${channel}`);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#watcher?.[Symbol.asyncDispose]();
+    const { space, channels } = this.#parts;
+    const channel = space.of(queue).done(producer);
+    return await channels().watch(channel, hearsOutcomes(changed));
   }
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { backoffMs } from "../../time/backoff.ts";
 import type { ResultsChanged } from "../broker.ts";
-import type { Connection, ServerConnection } from "./connection.ts";
+import type { Heard } from "./channels.ts";
+import type { Connection } from "./connection.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
 import type { Limits } from "../limits.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
@@ -98,143 +98,9 @@ export class ResultLimiter implements AsyncDisposable {
   }
 }
 
-interface Channel {
-  readonly name: string;
-  readonly listeners: Set<ResultsChanged>;
-  /** What the connection calls with the text of an event. */
-  readonly heard: (text: string) => void;
-  /** Confirmed on the present connection, or on its way. */
-  subscribed: Promise<void> | undefined;
-}
-
-/** How often a connection without events is asked whether it is alive. */
-const PING_EVERY_MS = 5000;
-
-/** Hears of stored outcomes, on one connection for all who wait. */
-export class ResultWatcher implements AsyncDisposable {
-  readonly #connection: ServerConnection;
-  readonly #channels = new Map<string, Channel>();
-  readonly #background: boolean;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #ping: ReturnType<typeof setInterval> | undefined;
-  #tries = 0;
-  #closed = false;
-
-  /**
-   * @param open Makes its connection; `onLost` belongs to it.
-   * @param background Whether it never keeps the program alive.
-   */
-  constructor(
-    open: (options: { onLost: () => void }) => ServerConnection,
-    background: boolean,
-  ) {
-    this.#connection = open({ onLost: () => this.#lost() });
-    this.#background = background;
-  }
-
-  /** See `Broker.watchResults`. */
-  async watch(
-    channelName: string,
-    changed: ResultsChanged,
-  ): Promise<AsyncDisposable> {
-    let channel = this.#channels.get(channelName);
-    if (channel === undefined) {
-      channel = newChannel(channelName);
-      this.#channels.set(channelName, channel);
-    }
-    // Each watch is its own, even if the same function watches twice.
-    const listener: ResultsChanged = (...news) => changed(...news);
-    channel.listeners.add(listener);
-    try {
-      await this.#subscribe(channel);
-    } catch (error) {
-      await this.#leave(channel, listener);
-      throw error;
-    }
-    if (this.#ping === undefined && !this.#closed) {
-      this.#ping = setInterval(() => {
-        this.#connection.call(undefined, ["PING"]).catch(() => {});
-      }, PING_EVERY_MS);
-      Deno.unrefTimer(this.#ping);
-    }
-    return {
-      [Symbol.asyncDispose]: () => this.#leave(channel, listener),
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#retry);
-    clearInterval(this.#ping);
-    this.#channels.clear();
-    await this.#connection[Symbol.asyncDispose]();
-  }
-
-  #subscribe(channel: Channel): Promise<void> {
-    return channel.subscribed ??= this.#connection
-      .subscribe(channel.name, channel.heard)
-      .catch((error) => {
-        channel.subscribed = undefined;
-        throw error;
-      });
-  }
-
-  async #leave(channel: Channel, listener: ResultsChanged): Promise<void> {
-    channel.listeners.delete(listener);
-    if (channel.listeners.size > 0) return;
-    if (this.#channels.get(channel.name) !== channel) return;
-    this.#channels.delete(channel.name);
-    if (this.#channels.size === 0) {
-      clearInterval(this.#ping);
-      this.#ping = undefined;
-    }
-    if (channel.subscribed === undefined || this.#closed) return;
-    // A connection that is lost has no subscription any more.
-    await this.#connection.unsubscribe(channel.name, channel.heard)
-      .catch(() => {});
-  }
-
-  #lost(): void {
-    for (const channel of this.#channels.values()) {
-      channel.subscribed = undefined;
-    }
-    if (this.#channels.size > 0) this.#resubscribeLater();
-  }
-
-  #resubscribeLater(): void {
-    if (this.#closed || this.#retry !== undefined) return;
-    const delayMs = backoffMs(this.#tries++, { minMs: 50, maxMs: 2000 });
-    this.#retry = setTimeout(() => this.#resubscribe(), delayMs);
-    if (this.#background) Deno.unrefTimer(this.#retry);
-  }
-
-  async #resubscribe(): Promise<void> {
-    this.#retry = undefined;
-    const channels = [...this.#channels.values()];
-    try {
-      await Promise.all(channels.map((channel) => this.#subscribe(channel)));
-    } catch {
-      return this.#resubscribeLater();
-    }
-    this.#tries = 0;
-    // What was stored in between was heard by nobody.
-    for (const channel of channels) {
-      for (const listener of channel.listeners) listener();
-    }
-  }
-}
-
-function newChannel(name: string): Channel {
-  const listeners = new Set<ResultsChanged>();
-  return {
-    name,
-    listeners,
-    heard(text) {
-      const [numbers, outcomes] = readNews(text);
-      for (const listener of listeners) listener(numbers, outcomes);
-    },
-    subscribed: undefined,
-  };
+/** Tells a listener what was published on the channel of its producer. */
+export function hearsOutcomes(changed: ResultsChanged): Heard {
+  return (text) => text === undefined ? changed() : changed(...readNews(text));
 }
 
 /** Numbers with commas between them, and perhaps a line with their outcomes. */

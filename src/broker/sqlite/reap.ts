@@ -18,6 +18,7 @@ import {
   type Store,
   SUSPECT,
 } from "./store.ts";
+import { expireUpdates } from "./updates.ts";
 
 /** Jobs that one step moves from each set. */
 const MOVE_JOBS = 500;
@@ -112,6 +113,7 @@ function advance(store: Store, queue: number, tick: number, now: number): void {
     now - store.limits.failedAgeMs,
   );
   expireOutcomes(store, queue);
+  expireUpdates(store, queue);
   db.run(
     `DELETE FROM once WHERE (queue, key) IN
        (SELECT queue, key FROM once WHERE until <= ? LIMIT ?)`,

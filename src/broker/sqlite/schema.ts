@@ -148,6 +148,14 @@ const ADDED = `
     queue INTEGER, id TEXT, blocked_queue INTEGER, blocked_id TEXT,
     PRIMARY KEY (queue, id, blocked_queue, blocked_id)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS job_update (
+    queue INTEGER, job TEXT, seq INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (queue, job, seq)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS updated_job (
+    queue INTEGER, job TEXT, until INTEGER NOT NULL, PRIMARY KEY (queue, job)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS updated_job_until ON updated_job (queue, until);
 `;
 
 /**

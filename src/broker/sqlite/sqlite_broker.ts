@@ -35,6 +35,7 @@ import { settle } from "./settle.ts";
 import { SqliteInspector } from "./sqlite_inspector.ts";
 import { fenced, Store } from "./store.ts";
 import { Transactions } from "./transaction.ts";
+import { SqliteUpdates } from "./updates.ts";
 import { WakeUp } from "./wake_up.ts";
 
 /** How long `wait` waits at most. */
@@ -54,6 +55,7 @@ export interface SqliteOptions extends OpenOptions {
 /** A broker in one file, for the processes of one machine. */
 export class SqliteBroker implements Broker {
   readonly control: SqliteControl;
+  readonly updates: SqliteUpdates;
   readonly #store: Store;
   readonly #transactions: Transactions;
   readonly #wakeUp: WakeUp;
@@ -69,11 +71,9 @@ export class SqliteBroker implements Broker {
     };
     this.#transactions = new Transactions(db, path, committed, lockedMs);
     this.control = new SqliteControl(this.#store, this.#transactions);
-    this.#watch = new ResultWatch(
-      this.#store,
-      this.#transactions,
-      this.#wakeUp,
-    );
+    const parts = [this.#store, this.#transactions, this.#wakeUp] as const;
+    this.#watch = new ResultWatch(...parts);
+    this.updates = new SqliteUpdates(...parts);
   }
 
   /**

@@ -6,6 +6,8 @@ export interface TestLimits {
   readonly results?: number;
   readonly resultBytes?: number;
   readonly failed?: number;
+  readonly updates?: number;
+  readonly updateAgeMs?: number;
   readonly messageBytes?: number;
 }
 

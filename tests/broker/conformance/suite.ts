@@ -26,6 +26,7 @@ import type { OpenStore } from "./store.ts";
 import { stormCases } from "./storm.ts";
 import { takeRecordCases } from "./take_record.ts";
 import { uniqueCases } from "./unique.ts";
+import { updatesCases } from "./updates.ts";
 import { valuesCases } from "./values.ts";
 import { waitCases } from "./wait.ts";
 
@@ -50,6 +51,7 @@ export function exercise(name: string, open: OpenStore): void {
       waitCases,
       takeRecordCases,
       resultsCases,
+      updatesCases,
       valuesCases,
       countsCases,
       controlCases,
