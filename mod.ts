@@ -25,10 +25,13 @@ export {
 } from "./src/client/client.ts";
 export { invoke, invokeMany, jobs } from "./src/client/default_client.ts";
 export type { Job, JobStatus, ResultOptions } from "./src/client/job.ts";
+export type { JobUpdate, UpdatesOptions } from "./src/client/updates.ts";
 export type {
   AnyJob,
   JobFunction,
   JobOf,
+  JobResult,
+  JobYield,
   ModuleJobs,
   SendingFunction,
   StaticJobs,

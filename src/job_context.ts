@@ -15,6 +15,32 @@ export interface CurrentJob {
   readonly attempt: number;
   /** Aborts at the job's ttl, at shutdown, and when the lease is lost. */
   readonly signal: AbortSignal;
+  /**
+   * Tells those who follow the job with `job.updates()`: how far it is, or a
+   * part of what it makes. The last 1,000 updates of a job are kept, until an
+   * hour after the last one.
+   *
+   * Resolves when the worker has it; all are stored before the job's outcome.
+   * Await it in a loop: it then slows the job down to what the store takes.
+   * Else it waits in memory, and beyond 1,000 updates or 1 MiB the oldest are
+   * dropped. What the store refuses is lost too, with a warning in the worker's
+   * log: a job does not fail because nobody could be told.
+   *
+   * @param value What JSON keeps unchanged, of at most 64 KiB of JSON.
+   * @throws {ArgumentError} If JSON would lose or change it, or it is larger.
+   *
+   * @example
+   * ```ts
+   * import { currentJob } from "@mqk/core";
+   * export async function resize(paths: string[]): Promise<void> {
+   *   for (const [done, path] of paths.entries()) {
+   *     await Deno.copyFile(path, path + ".small");
+   *     await currentJob().report({ done: done + 1, of: paths.length });
+   *   }
+   * }
+   * ```
+   */
+  report(value: unknown): Promise<void>;
 }
 
 /** What the job thread offers to the library inside it. */

@@ -17,6 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "worker/cancellations.ts",
     "worker/flight.ts",
     "worker/holdings.ts",
+    "worker/job_updates.ts",
     "worker/outcomes.ts",
     "worker/prefetch.ts",
   ],

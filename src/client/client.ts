@@ -96,7 +96,7 @@ export interface Client extends AsyncDisposable {
    * console.log(await job.status());
    * ```
    */
-  job<T = unknown>(handle: string): Job<T>;
+  job<T = unknown, U = unknown>(handle: string): Job<T, U>;
 
   /**
    * What can be set for a queue: whether it is paused, and its limits.

@@ -14,6 +14,7 @@ import {
 } from "../job/outcome.ts";
 import { type JobHandle, printHandle } from "./handle.ts";
 import type { Outcomes } from "./outcomes.ts";
+import type { Followed, JobUpdate, UpdatesOptions } from "./updates.ts";
 
 /** How long an outcome is kept at least, unless newer ones need its place. */
 const KEPT_MS = 3_600_000;
@@ -46,7 +47,8 @@ export interface ResultOptions {
 }
 
 /**
- * A job that was sent. `T` is what its function returns.
+ * A job that was sent. `T` is what its function returns, `U` what it yields if
+ * it is a generator.
  *
  * @example
  * ```ts
@@ -56,7 +58,7 @@ export interface ResultOptions {
  * console.log(await job.result()); // 3
  * ```
  */
-export interface Job<T = unknown> {
+export interface Job<T = unknown, U = unknown> {
   /** `<producer>.<n>`, as logs and `mqk failed` name it. */
   readonly id: string;
 
@@ -96,6 +98,29 @@ export interface Job<T = unknown> {
   result(options?: ResultOptions): Promise<T>;
 
   /**
+   * What the job reports with `currentJob().report(value)`, or yields: first
+   * what is stored of it, the last 1,000, then what comes, until the job has
+   * ended. The program stays alive while it is iterated; `break` ends that.
+   *
+   * @throws {ArgumentError} If `timeout` is no number from 0.
+   * @throws {ResultNotKeptError} If nobody can know when it ends: it was sent
+   * with `result: false`; while iterating, as {@linkcode Job.result}.
+   * @throws {JobFailedError} While iterating, as {@linkcode Job.result}.
+   * @throws {ResultTimeoutError} While iterating, if neither an update nor the
+   * end came within `timeout`. The job goes on.
+   * @throws {BrokerError} While iterating, if the broker refuses.
+   *
+   * @example
+   * ```ts
+   * import { invoke } from "@mqk/core";
+   * const job = await invoke("./jobs/photos.ts#resize", ["a.jpg", "b.jpg"]);
+   * for await (const { value } of job.updates()) console.log(value);
+   * console.log(await job.result());
+   * ```
+   */
+  updates(options?: UpdatesOptions): AsyncIterable<JobUpdate<U>>;
+
+  /**
    * Looks once whether the job has ended. One with `result: false` leaves
    * nothing to see: it is `pending`, and after an hour `expired`.
    *
@@ -122,16 +147,21 @@ export interface Job<T = unknown> {
   cancel(): Promise<boolean>;
 }
 
+/** Begins to follow a job. */
+export type Follow = (followed: Followed) => AsyncIterator<JobUpdate>;
+
 /** A job whose outcome lies in a broker. */
-export class StoredJob<T> implements Job<T> {
+export class StoredJob<T, U> implements Job<T, U> {
   readonly #handle: JobHandle;
   readonly #outcomes: Outcomes;
+  readonly #follow: Follow;
   /** It had no outcome then, so none of before can have been forgotten. */
   #pendingAtMs: number;
 
-  constructor(handle: JobHandle, outcomes: Outcomes) {
+  constructor(handle: JobHandle, outcomes: Outcomes, follow: Follow) {
     this.#handle = handle;
     this.#outcomes = outcomes;
+    this.#follow = follow;
     this.#pendingAtMs = handle.dueMs;
   }
 
@@ -144,16 +174,32 @@ export class StoredJob<T> implements Job<T> {
   }
 
   async result(options: ResultOptions = {}): Promise<T> {
-    const { id, queue, kept } = this.#handle;
+    const { id, queue } = this.#handle;
     const timeoutMs = checkTimeout(options.timeout) * 1000;
-    if (!kept) {
-      throw new ResultNotKeptError(
-        `The result of job ${id} is not kept: it was sent with result: false`,
-      );
-    }
+    this.#checkKept();
     const missed = (readAtMs: number) => this.#missed(readAtMs);
     const text = await this.#outcomes.wait(queue, id, { timeoutMs, missed });
     return value(id, decodeOutcome(text)) as T;
+  }
+
+  updates(options: UpdatesOptions = {}): AsyncIterable<JobUpdate<U>> {
+    const { id, queue } = this.#handle;
+    const timeoutMs = checkTimeout(options.timeout) * 1000;
+    this.#checkKept();
+    const followed: Followed = {
+      queue,
+      id,
+      timeoutMs,
+      missed: (readAtMs) => this.#missed(readAtMs),
+      ended(text) {
+        const outcome = decodeOutcome(text);
+        if (outcome.kind === "failed") value(id, outcome);
+      },
+    };
+    return {
+      [Symbol.asyncIterator]: () =>
+        this.#follow(followed) as AsyncIterator<JobUpdate<U>>,
+    };
   }
 
   async status(): Promise<JobStatus> {
@@ -172,6 +218,14 @@ export class StoredJob<T> implements Job<T> {
       dueMs,
       ...(kept && { outcome: encodeOutcome({ kind: "cancelled" }) }),
     });
+  }
+
+  #checkKept(): void {
+    if (this.#handle.kept) return;
+    throw new ResultNotKeptError(
+      `The result of job ${this.id} is not kept: it was sent with ` +
+        "result: false",
+    );
   }
 
   /** After a read that found nothing. */

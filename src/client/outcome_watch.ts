@@ -3,7 +3,7 @@ import { ResultNotKeptError } from "../errors.ts";
 import type { OutcomeReader } from "./outcome_reader.ts";
 
 /** Even without an event, what is awaited is read so often. */
-const READ_AGAIN_MS = 4000;
+export const READ_AGAIN_MS = 4000;
 /** A watch that nobody needs stays so long: the next waiter comes soon. */
 const LINGER_MS = 1000;
 const UNAVAILABLE = new Set(["BrokerUnavailableError", "NotSentError"]);
@@ -143,13 +143,17 @@ export class OutcomeWatch {
       error = announced ? evicted(waiter.id) : waiter.missed(readAtMs);
     } catch (failure) {
       waiter.lastError = failure;
-      const { name } = failure as Error;
-      if (!UNAVAILABLE.has(name)) error = failure as Error;
+      if (!isUnavailable(failure)) error = failure as Error;
     }
     if (error === undefined) return;
     waiter.reject(error);
     this.remove(waiter);
   }
+}
+
+/** Whether the broker may answer later. In a job an error is known by name. */
+export function isUnavailable(error: unknown): boolean {
+  return UNAVAILABLE.has((error as Error).name);
 }
 
 function evicted(id: string): Error {

@@ -8,7 +8,7 @@ import { OutcomeReader } from "./outcome_reader.ts";
 import { OutcomeWatch, type Waiter } from "./outcome_watch.ts";
 
 /** No timer can be longer: 24 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** How a wait for one outcome goes. */
 export interface WaitOptions {
@@ -16,6 +16,8 @@ export interface WaitOptions {
   readonly timeoutMs: number;
   /** See {@linkcode Waiter.missed}. */
   readonly missed: (readAtMs: number) => Error | undefined;
+  /** Ends the wait: it rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** The outcomes of jobs, for all jobs of one client. */
@@ -56,7 +58,7 @@ export class Outcomes {
     options: WaitOptions,
   ): Promise<string> {
     if (this.#closed !== undefined) throw this.#closed;
-    const { timeoutMs, missed } = options;
+    const { timeoutMs, missed, signal } = options;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const waiter: Waiter = { id, missed, resolve, reject };
     const watch = this.#watch(queue, id.slice(0, id.lastIndexOf(".")));
@@ -64,6 +66,11 @@ export class Outcomes {
       watch.remove(waiter);
       reject(timedOut(waiter, timeoutMs));
     }, timeoutMs);
+    const aborted = () => {
+      watch.remove(waiter);
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", aborted);
     watch.add(waiter);
     try {
       return await promise;
@@ -72,6 +79,7 @@ export class Outcomes {
       throw error;
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
     }
   }
 

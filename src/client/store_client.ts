@@ -20,7 +20,7 @@ import {
 import { parseReference } from "../job/reference.ts";
 import type { Client, JobCall } from "./client.ts";
 import { parseHandle } from "./handle.ts";
-import { type Job, StoredJob } from "./job.ts";
+import { type Follow, type Job, StoredJob } from "./job.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type QueueSettings, StoredQueueSettings } from "./queue_settings.ts";
 import { BatchSender } from "./send_batch.ts";
@@ -32,12 +32,14 @@ import {
   type ModuleJobs,
   moduleJobs,
 } from "./typed_jobs.ts";
+import { follow } from "./updates.ts";
 
 /** A client over any store of jobs. */
 export class StoreClient implements Client {
   readonly #connection: StoreConnection;
   readonly #sender: BatchSender;
   readonly #outcomes: Outcomes;
+  readonly #follow: Follow;
   readonly #producer = newProducer();
   #jobs = 0;
   /** The last one is mostly the next one. */
@@ -50,6 +52,7 @@ export class StoreClient implements Client {
       await (await store()).enqueue(entries)
     );
     this.#outcomes = new Outcomes(store, () => connection.now());
+    this.#follow = (followed) => follow(followed, store, this.#outcomes);
   }
 
   async invoke<F extends JobFunction = AnyJob>(
@@ -83,8 +86,8 @@ export class StoreClient implements Client {
     );
   }
 
-  job<T = unknown>(handle: string): Job<T> {
-    return new StoredJob<T>(parseHandle(handle), this.#outcomes);
+  job<T = unknown, U = unknown>(handle: string): Job<T, U> {
+    return new StoredJob(parseHandle(handle), this.#outcomes, this.#follow);
   }
 
   queue(name: string): QueueSettings {
@@ -138,7 +141,11 @@ export class StoreClient implements Client {
   #job(spec: JobSpec, { queue, delayMs = 0, atMs }: Entry, id: string): Job {
     const dueMs = Math.max(this.#connection.now() + delayMs, atMs ?? 0);
     const kept = spec.result ?? true;
-    return new StoredJob({ id, queue, dueMs, kept }, this.#outcomes);
+    return new StoredJob(
+      { id, queue, dueMs, kept },
+      this.#outcomes,
+      this.#follow,
+    );
   }
 }
 

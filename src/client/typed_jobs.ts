@@ -13,8 +13,28 @@ export type JobFunction = (...args: never[]) => unknown;
 /** A job of which nothing is known: any arguments, any result. */
 export type AnyJob = (...args: unknown[]) => unknown;
 
-/** What sending the function `F` gives: a job with its awaited result. */
-export type JobOf<F extends JobFunction> = Job<Awaited<ReturnType<F>>>;
+/**
+ * What a job of the function `F` results in: what it returns, awaited; of a
+ * generator what it returns after the last yield.
+ */
+export type JobResult<F extends JobFunction> = Awaited<ReturnType<F>> extends
+  infer R ? R extends
+    | AsyncGenerator<unknown, infer T, never>
+    | Generator<unknown, infer T, never> ? Awaited<T>
+  : R extends AsyncIterable<unknown> ? undefined
+  : R
+  : never;
+
+/** What a job of the function `F` yields, if it is a generator; else unknown. */
+export type JobYield<F extends JobFunction> = Awaited<ReturnType<F>> extends
+  infer R
+  ? R extends Generator<infer Y, unknown, never> | AsyncIterable<infer Y>
+    ? Awaited<Y>
+  : unknown
+  : never;
+
+/** What sending the function `F` gives: a job with its result and updates. */
+export type JobOf<F extends JobFunction> = Job<JobResult<F>, JobYield<F>>;
 
 /** The function `F` as one that sends a job. */
 export type SendingFunction<F extends JobFunction> = (

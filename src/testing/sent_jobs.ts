@@ -1,4 +1,5 @@
 import type { Broker, Entry, JobStore } from "../broker/broker.ts";
+import type { UpdateReader } from "../broker/updates.ts";
 import { printHandle } from "../client/handle.ts";
 import { decodeMessage } from "../job/message.ts";
 import type { Backoff } from "../job/retry.ts";
@@ -45,6 +46,10 @@ export interface SentJob {
 /** A broker's store that remembers what it was sent. */
 export class SentJobs implements JobStore {
   readonly list: SentJob[] = [];
+  readonly updates: UpdateReader = {
+    read: async (...read) => (await this.#broker()).updates.read(...read),
+    watch: async (...watch) => (await this.#broker()).updates.watch(...watch),
+  };
   readonly #broker: () => Promise<Broker>;
   readonly #clock: TestClock;
   readonly #stored: (dueMs: readonly number[]) => Promise<void>;

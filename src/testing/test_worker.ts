@@ -9,7 +9,7 @@ import { ModuleLoader } from "../loader/load.ts";
 import { jobLog } from "../log.ts";
 import { Executor } from "../thread/execute.ts";
 import { withMiddleware } from "../thread/middleware.ts";
-import { type FromThread, Slot } from "../thread/protocol.ts";
+import { type Ended, type FromThread, Slot } from "../thread/protocol.ts";
 import { JobRunner } from "../thread/runner.ts";
 import type { RunningJob } from "../thread/running_job.ts";
 import { StartPermit } from "../thread/start_permit.ts";
@@ -17,6 +17,7 @@ import { Notice } from "../time/notice.ts";
 import { Cancellations } from "../worker/cancellations.ts";
 import { Flight } from "../worker/flight.ts";
 import { type Ending, LeasedHoldings } from "../worker/holdings.ts";
+import { JobUpdates } from "../worker/job_updates.ts";
 import { endedOf, settlementOf } from "../worker/outcomes.ts";
 import { BATCH_BYTES, BATCH_JOBS } from "../worker/prefetch.ts";
 
@@ -63,6 +64,7 @@ export class TestWorker {
   readonly #due = new Set<number>();
   readonly #changed = new Notice();
   readonly #cancellations: Cancellations;
+  readonly #updates: JobUpdates;
   #changes = 0;
   #batches = 0;
   #starting: Promise<void> = Promise.resolve();
@@ -79,19 +81,35 @@ export class TestWorker {
       mayStart: () => true,
       wantsShown: () => false,
       unlock: (batch, index) => this.#unlock(batch, index),
+      post: (message) => this.#said(message),
       warn: (text) => jobLog.warn("{text}", { text }),
     });
     this.#cancellations = new Cancellations({
       cancelled: async (queue, after) =>
         await (await parts.broker()).cancelled(queue, after),
     }, (ids) => this.#runner.cancelled({ kind: "cancelled", ids }));
+    this.#updates = new JobUpdates({
+      updates: {
+        append: async (...append) =>
+          await (await parts.broker()).updates.append(...append),
+      },
+      worker: undefined,
+      log: {
+        updatesLost: (id, reason) =>
+          jobLog.warn("Updates of job {id} are lost: {reason}", { id, reason }),
+      },
+      ending: this.#ending.signal,
+      queueOf: (batch) => this.#flights.get(batch)?.queue,
+      post: (message) => {
+        if (message.kind === "reported") this.#runner.reported(message);
+      },
+      ended: (batch, jobs) => void this.#ended(batch, jobs),
+    });
     this.#runner = new JobRunner({
       executor: this.#executor,
       permit: alwaysMayStart(),
       concurrency: CONCURRENCY,
-      post: (message) => {
-        if (message.kind === "ended") void this.#ended(message);
-      },
+      post: (message) => this.#said(message),
     });
   }
 
@@ -207,6 +225,12 @@ export class TestWorker {
     return true;
   }
 
+  #said(message: FromThread): void {
+    if (message.kind === "ended") {
+      this.#updates.ended(message.batch, endedOf(message));
+    } else if (message.kind === "report") this.#updates.add(message);
+  }
+
   async #unlock(batch: number, index: number): Promise<void> {
     const { queue, messages } = this.#flights.get(batch)!;
     const ties = tiesOf(decodeMessage(messages[index]));
@@ -228,11 +252,9 @@ export class TestWorker {
     return holdings;
   }
 
-  async #ended(
-    message: Extract<FromThread, { kind: "ended" }>,
-  ): Promise<void> {
-    const flight = this.#flights.get(message.batch)!;
-    const ended = endedOf(message).filter(({ index }) => flight.ended(index));
+  async #ended(batch: number, jobs: readonly Ended[]): Promise<void> {
+    const flight = this.#flights.get(batch)!;
+    const ended = jobs.filter(({ index }) => flight.ended(index));
     const endings: Ending[] = ended.flatMap((end) => {
       const { index } = end;
       const settlement = settlementOf(flight, end);

@@ -85,8 +85,8 @@ export class JobContexts {
   }
 
   /** Runs something on behalf of a job that is not called any more. */
-  within(job: RunningJob, run: () => void): void {
-    this.#storage.run(newOwner(job), run);
+  within<T>(job: RunningJob, run: () => T): T {
+    return this.#storage.run(newOwner(job), run);
   }
 
   /** Something escaped from the code that runs: whoever it was is wary again. */

@@ -18,7 +18,9 @@ import {
   shownOutcome,
   unreadable,
 } from "./ending.ts";
+import type { FromThread } from "./protocol.ts";
 import { RunningJob } from "./running_job.ts";
+import { stream, streamedValues } from "./streamed.ts";
 
 /** What the execution of attempts needs. */
 export interface ExecutorParts {
@@ -32,6 +34,7 @@ export interface ExecutorParts {
   /** A job is about to start that has its unique key only until then. */
   unlock(batch: number, index: number): Promise<void>;
   warn(text: string): void;
+  post(message: FromThread): void;
 }
 
 /** Runs attempts: decode, locate, load, call, outcome. */
@@ -68,7 +71,7 @@ export class Executor {
       batch.ended(unreadable(text, index, error));
       return;
     }
-    const job = new RunningJob(batch, index, message);
+    const job = new RunningJob(batch, index, message, this.#parts.post);
     if (this.#cancelled.size > 0 && this.#cancelled.has(message.id ?? "")) {
       batch.ended(cancelledJob(job));
       return;
@@ -156,9 +159,28 @@ export class Executor {
     } catch (thrown) {
       return this.#fail(job, thrown);
     }
-    if (!(value instanceof Promise)) return this.#done(job, value);
+    if (!(value instanceof Promise)) return this.#returned(job, value);
     job.batch.running.set(job.index, job);
     return value.then(
+      (result) => this.#returned(job, result),
+      (thrown) => this.#fail(job, thrown),
+    );
+  }
+
+  #returned(job: RunningJob, value: unknown): Promise<void> | undefined {
+    if (typeof value !== "object" || value === null) {
+      return this.#done(job, value);
+    }
+    let streamed: Promise<unknown>;
+    try {
+      const values = streamedValues(value);
+      if (values === undefined) return this.#done(job, value);
+      job.batch.running.set(job.index, job);
+      streamed = this.#contexts.within(job, () => stream(values, job));
+    } catch (thrown) {
+      return this.#fail(job, thrown);
+    }
+    return streamed.then(
       (result) => this.#done(job, result),
       (thrown) => this.#fail(job, thrown),
     );
@@ -190,6 +212,7 @@ export class Executor {
 
   #end(job: RunningJob): void {
     job.ended = true;
+    job.reports?.end();
     if (job.batch.running.size > 0) job.batch.running.delete(job.index);
   }
 }

@@ -74,6 +74,7 @@ async function serve(
     warn: (text) => {
       if (warnings.take(Date.now())) post({ kind: "warning", text });
     },
+    post,
   });
   provideJobContext({ current: () => executor.current()?.current, store });
   installGuard({
@@ -98,6 +99,8 @@ async function serve(
           ping: data.ping,
           steadyMs: performance.now(),
         });
+      case "reported":
+        return runner.reported(data);
       case "answer":
         return store.answered(data);
       case "refusal":

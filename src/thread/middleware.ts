@@ -69,5 +69,6 @@ function middlewareJob({ batch, message, current }: RunningJob): MiddlewareJob {
     reference: message.job,
     args: message.args,
     queue: batch.queue,
+    report: (value) => current.report(value),
   };
 }

@@ -67,6 +67,13 @@ export class JobRunner {
     }
   }
 
+  /** A job may go on after updates, if it still runs. */
+  reported(
+    { batch, index, count }: Extract<ToThread, { kind: "reported" }>,
+  ): void {
+    this.#batches.get(batch)?.running.get(index)?.reports?.answered(count);
+  }
+
   #turn(): void {
     this.#scheduled = false;
     this.#report();

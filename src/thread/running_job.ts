@@ -1,8 +1,9 @@
 import { JobCancelledError, TtlExceededError } from "../errors.ts";
 import type { CurrentJob } from "../job_context.ts";
-import type { Message } from "../job/message.ts";
+import { isJobId, type Message } from "../job/message.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
-import type { AbortReason } from "./protocol.ts";
+import { JobReports } from "./job_reports.ts";
+import type { AbortReason, FromThread } from "./protocol.ts";
 
 /** One attempt, from when it is claimed until it has ended. */
 export class RunningJob {
@@ -14,13 +15,23 @@ export class RunningJob {
   /** What it let escape: a floating rejection, a throwing timer. */
   uncaught: { readonly thrown: unknown } | undefined;
   ended = false;
+  /** What it has reported; few jobs do. */
+  reports: JobReports | undefined;
   #controller: AbortController | undefined;
   #current: CurrentJob | undefined;
+  readonly #post: (message: FromThread) => void;
 
-  constructor(batch: ClaimedBatch, index: number, message: Message) {
+  /** @param post Sends to the main thread. */
+  constructor(
+    batch: ClaimedBatch,
+    index: number,
+    message: Message,
+    post: (message: FromThread) => void,
+  ) {
     this.batch = batch;
     this.index = index;
     this.message = message;
+    this.#post = post;
   }
 
   /** Its name for people. */
@@ -36,7 +47,17 @@ export class RunningJob {
   /** Aborts its signal. */
   abort(reason: AbortReason): void {
     this.abortedBy ??= reason;
+    this.reports?.release();
     this.#controller?.abort(abortError(this.abortedBy, this.message));
+  }
+
+  /** See `CurrentJob.report`. */
+  async report(value: unknown): Promise<void> {
+    if (this.ended) {
+      throw new Error(`Cannot report an update: job ${this.name} has ended`);
+    }
+    this.reports ??= this.#makeReports();
+    await this.reports.report(value);
   }
 
   #makeCurrent(): CurrentJob {
@@ -45,10 +66,23 @@ export class RunningJob {
     return {
       id: id ?? uid ?? "",
       attempt,
+      report: (value) => this.report(value),
       get signal() {
         return signal();
       },
     };
+  }
+
+  #makeReports(): JobReports {
+    const { id, attempt, result } = this.message;
+    const reports = new JobReports({
+      batch: this.batch.number,
+      index: this.index,
+      id: result && isJobId(id) ? id : undefined,
+      attempt,
+    }, this.#post);
+    if (this.abortedBy !== undefined) reports.release();
+    return reports;
   }
 
   #signal(): AbortSignal {

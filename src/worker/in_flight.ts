@@ -218,6 +218,11 @@ export class InFlightJobs {
     this.#parts.changed.give();
   }
 
+  /** The queue of a batch that is in flight. */
+  queueOf(batch: number): string | undefined {
+    return this.#flights.get(batch)?.queue;
+  }
+
   /** Wins all jobs that have not started, and hands them back. */
   takeBack(): void {
     let count = 0;

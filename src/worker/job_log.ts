@@ -3,7 +3,7 @@ import { jobLog } from "../log.ts";
 /** Lines a second of each kind that name single jobs; the rest is counted. */
 const LINES_PER_SECOND = 100;
 
-type Kind = "finished" | "failed" | "cancelled" | "put back";
+type Kind = "finished" | "failed" | "cancelled" | "put back" | "lost updates";
 
 /** Of one kind in this second. */
 interface Share {
@@ -24,6 +24,7 @@ export class JobLog implements Disposable {
     "failed": { lines: 0, uncounted: 0 },
     "cancelled": { lines: 0, uncounted: 0 },
     "put back": { lines: 0, uncounted: 0 },
+    "lost updates": { lines: 0, uncounted: 0 },
   };
 
   /** @param verbosity -1 quiet to 3, as on the command line. */
@@ -63,6 +64,12 @@ export class JobLog implements Disposable {
         "version that this program does not know",
       { token },
     );
+  }
+
+  /** What a job reported could not be stored. */
+  updatesLost(id: string, error: string): void {
+    if (!this.#admits("lost updates")) return;
+    jobLog.warn("The job {id} lost updates: {error}", { id, error });
   }
 
   /** An attempt exceeded its ttl. */

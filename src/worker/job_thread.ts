@@ -20,6 +20,7 @@ import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 export interface JobThreadEvents {
   ended(batch: number, jobs: readonly Ended[]): void;
   call(message: Extract<FromThread, { kind: "call" }>): void;
+  report(message: Extract<FromThread, { kind: "report" }>): void;
   /** A module could not be loaded; only a new process can try again. */
   stale(module: string): void;
   warning(text: string): void;
@@ -102,6 +103,8 @@ export class JobThread {
           return events.warning(data.text);
         case "call":
           return events.call(data);
+        case "report":
+          return events.report(data);
         case "modules":
           return startModuleThread(
             options,

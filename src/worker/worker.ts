@@ -11,6 +11,7 @@ import { Intake } from "./intake.ts";
 import { JobCalls } from "./job_calls.ts";
 import { JobLog } from "./job_log.ts";
 import { JobThread } from "./job_thread.ts";
+import { JobUpdates } from "./job_updates.ts";
 import { Lease } from "./lease.ts";
 import { watchMemory } from "./memory.ts";
 import { Reaper } from "./reaper.ts";
@@ -74,11 +75,21 @@ export class QueueWorker {
       (batch, index) => this.#jobs.unlock(batch, index),
       (message) => thread.post(message),
     );
-    const thread = await JobThread.start(this.#config, this.#lease, {
+    const updates = new JobUpdates({
+      updates: this.#broker.updates,
+      worker: this.#config.fast ? undefined : this.#config.name,
+      log: this.#log,
+      ending: this.#departure.ending,
+      queueOf: (batch) => this.#jobs.queueOf(batch),
+      post: (message) => thread.post(message),
       ended: (batch, jobs) => {
         this.#jobs.ended(batch, jobs);
         this.#wear(jobs.length);
       },
+    });
+    const thread = await JobThread.start(this.#config, this.#lease, {
+      ended: (batch, jobs) => updates.ended(batch, jobs),
+      report: (message) => updates.add(message),
       call: (message) => void calls.serve(message),
       stale: (module) => void this.#departure.retireStale(this.#jobs, module),
       warning: (text) => jobLog.warn("{text}", { text }),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { encodeMessage, type Message } from "../../src/job/message.ts";
+import { decodeUpdate } from "../../src/job/update.ts";
 import type {
   AbortReason,
   Ended,
@@ -40,6 +41,10 @@ export class TestThread implements AsyncDisposable {
   readonly warnings: string[] = [];
   readonly stale: string[] = [];
   readonly calls: Extract<FromThread, { kind: "call" }>[] = [];
+  /** What jobs reported and what ended, in the order in which it came. */
+  readonly reports: Extract<FromThread, { kind: "report" | "ended" }>[] = [];
+  /** Lets jobs go on at once after each report. */
+  answersReports = true;
   /** The start failed with this. */
   fatal: string | undefined;
   /** The highest ping that was answered. */
@@ -150,6 +155,20 @@ export class TestThread implements AsyncDisposable {
     await eventually(() => this.pong === ping, withinMs);
   }
 
+  /** Lets a job go on after so many updates. */
+  answerReport(batch: number, index: number, count: number): void {
+    this.post({ kind: "reported", batch, index, count });
+  }
+
+  /** The values of what was reported so far. */
+  get updates(): unknown[] {
+    return this.reports.flatMap((report) =>
+      report.kind === "ended"
+        ? []
+        : report.updates.map((text) => decodeUpdate(text)!.value)
+    );
+  }
+
   post(message: ToThread): void {
     this.#port.postMessage(message);
   }
@@ -161,7 +180,16 @@ export class TestThread implements AsyncDisposable {
       case "fatal":
         this.fatal = data.error.message;
         return this.#ready.resolve();
+      case "report": {
+        const { batch, index, updates } = data;
+        this.reports.push(data);
+        if (this.answersReports) {
+          this.answerReport(batch, index, updates.length);
+        }
+        return;
+      }
       case "ended": {
+        this.reports.push(data);
         const { indices, ids, outcomes, shown } = data.done;
         const all = this.#ended.get(data.batch)!;
         indices.forEach((index, at) =>
