@@ -96,6 +96,16 @@ Deno.test("the mail example sends one mail for two calls", async () => {
   assert.equal((await filesOf(outbox.path)).length, 1);
 });
 
+Deno.test("the progress example shows how far a job is, and a story as it is told", async () => {
+  const output = await runExample("progress.ts");
+  assert.match(output, /^10 %\n20 %\n/);
+  assert.match(output, /\n100 %\nprimes: 17984\n/);
+  assert.match(
+    output,
+    /\nOnce upon a time a job .* served\. \(\d+ characters\)\n$/,
+  );
+});
+
 Deno.test("the pages example comes back when a server says so", async () => {
   let requests = 0;
   await using server = Deno.serve(
