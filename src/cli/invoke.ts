@@ -1,4 +1,4 @@
-import { Command } from "npm:commander@15.1.0";
+import { Command, Option } from "npm:commander@15.1.0";
 import { printDsn } from "../broker/dsn.ts";
 import type { Client } from "../client/client.ts";
 import type { Job } from "../client/job.ts";
@@ -42,6 +42,7 @@ interface InvokeOptions extends StoreOptions {
   readonly delay?: number;
   readonly replicas?: number;
   readonly wait?: true;
+  readonly follow?: true;
 }
 
 /** `mqk invoke`: sends jobs. */
@@ -83,6 +84,10 @@ export function invokeCommand(setExitCode: SetExitCode): Command {
       wholeNumber(0, 9),
     )
     .option("--wait", "wait and print each result; exit 1 if a job failed")
+    .addOption(
+      new Option("--follow", "the same, and before it what the job reports")
+        .implies({ wait: true }),
+    )
     .addHelpText("after", HELP)
     .action(
       async (reference: string, texts: string[], options: InvokeOptions) => {
@@ -108,7 +113,7 @@ async function invoke(
       console.log(job.handle);
       return 0;
     }
-    return await printResult(job) ? 0 : 1;
+    return await printResult(job, options) ? 0 : 1;
   }
   const startedAt = performance.now();
   const jobs = await sendMany(client, spec, args, options);
@@ -116,7 +121,7 @@ async function invoke(
     console.log(summary(options.invokes, performance.now() - startedAt));
   }
   let exitCode = 0;
-  for (const job of jobs) if (!await printResult(job)) exitCode = 1;
+  for (const job of jobs) if (!await printResult(job, options)) exitCode = 1;
   return exitCode;
 }
 
@@ -150,9 +155,16 @@ async function sendMany(
   return awaited;
 }
 
-/** Waits without limit and prints a line; `false` if there is no result. */
-async function printResult(job: Job): Promise<boolean> {
+/**
+ * Waits without limit and prints the result on a line, and what was reported
+ * before; `false` if there is no result.
+ */
+async function printResult(
+  job: Job,
+  { follow }: InvokeOptions,
+): Promise<boolean> {
   try {
+    if (follow) await printUpdates(job);
     const value = await job.result({ timeout: Infinity });
     console.log(value === undefined ? "" : JSON.stringify(value));
     return true;
@@ -164,6 +176,13 @@ async function printResult(job: Job): Promise<boolean> {
         : `Job ${job.id}: ${error.message}`,
     );
     return false;
+  }
+}
+
+/** Prints what the job reports, a line each, until it has ended. */
+async function printUpdates(job: Job): Promise<void> {
+  for await (const { value } of job.updates({ timeout: Infinity })) {
+    console.log(JSON.stringify(value));
   }
 }
 

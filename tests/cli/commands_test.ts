@@ -110,6 +110,25 @@ Deno.test("burst exits with 1 if a job went to the failed set; list, retry, dele
   assert.equal((await mqk(["run", "-b", "-w", "1", "-q"], { cwd })).code, 0);
 });
 
+Deno.test("invoke --follow prints what a job reports before its result", async () => {
+  await using dir = project({
+    "a.ts": `
+      export function* counts() { yield 1; yield { two: 2 }; return "done"; }
+      export function* fails() { yield 1; throw new Error("no"); }`,
+  });
+  const { path: cwd } = dir;
+  await using _run = await MqkProcess.in(cwd, "-w", "1");
+  const follow = (...args: string[]) =>
+    mqk(["invoke", "--follow", ...args], { cwd });
+  const counts = await follow("a.ts#counts");
+  assert.equal(counts.stdout, '1\n{"two":2}\n"done"\n', counts.stderr);
+  const twice = await follow("a.ts#counts", "-i", "2");
+  assert.equal(twice.stdout, counts.stdout.repeat(2));
+  const fails = await follow("a.ts#fails", "--retries", "0");
+  assert.deepEqual([fails.code, fails.stdout], [1, "1\n"]);
+  assert.match(fails.stderr, /^mqk: Job \S+ failed after 1 attempt: no\n$/);
+});
+
 Deno.test("invoke --wait prints results, and exits with 1 if a job failed", async () => {
   await using dir = project({
     "jobs/a.ts": `
