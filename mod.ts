@@ -23,7 +23,12 @@ export {
   type ConnectOptions,
   type JobCall,
 } from "./src/client/client.ts";
-export { invoke, invokeMany, jobs } from "./src/client/default_client.ts";
+export {
+  invoke,
+  invokeAll,
+  invokeMany,
+  jobs,
+} from "./src/client/default_client.ts";
 export type { Job, JobStatus, ResultOptions } from "./src/client/job.ts";
 export type { JobUpdate, UpdatesOptions } from "./src/client/updates.ts";
 export type {
@@ -54,7 +59,14 @@ export type {
   QueueSettings,
   QueueStatus,
 } from "./src/client/queue_settings.ts";
-export type { JobPolicy, JobSpec, UniquePolicy } from "./src/job/policy.ts";
+export { predecessors } from "./src/client/predecessors.ts";
+export type { PredecessorOutcome } from "./src/job/predecessors.ts";
+export type {
+  JobName,
+  JobPolicy,
+  JobSpec,
+  UniquePolicy,
+} from "./src/job/policy.ts";
 export type { GroupLimit, LimitRate, Limits } from "./src/job/limits.ts";
 export type { Middleware, MiddlewareJob } from "./src/job/middleware.ts";
 export type { Backoff } from "./src/job/retry.ts";

@@ -13,6 +13,8 @@ export interface CurrentJob {
   readonly id: string;
   /** Which charged execution this is: 1 to retries + 1. */
   readonly attempt: number;
+  /** The jobs after which it was to start; see `predecessors()`. */
+  readonly after: readonly string[];
   /** Aborts at the job's ttl, at shutdown, and when the lease is lost. */
   readonly signal: AbortSignal;
   /**

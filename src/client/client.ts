@@ -73,6 +73,30 @@ export interface Client extends AsyncDisposable {
   ): Promise<JobOf<F>[]>;
 
   /**
+   * Sends many jobs, and one that starts when all of them have ended, however
+   * they have: its `predecessors()` tells. No end is missed, whoever dies.
+   * Errors are those of {@linkcode Client.invoke}.
+   *
+   * @example
+   * ```ts
+   * import { connect } from "@mqk/core";
+   * await using client = connect();
+   * const { then } = await client.invokeAll(
+   *   ["a.txt", "b.txt"].map((path) => ({
+   *     job: "./jobs/count.ts#words",
+   *     args: [path],
+   *   })),
+   *   { then: { job: "./jobs/count.ts#total" } },
+   * );
+   * console.log(await then.result());
+   * ```
+   */
+  invokeAll<F extends JobFunction = AnyJob>(
+    calls: readonly JobCall<Parameters<F>>[],
+    options: { then: JobCall },
+  ): Promise<{ jobs: JobOf<F>[]; then: Job }>;
+
+  /**
    * The functions of a module as functions that send jobs, as
    * {@linkcode jobs} does for the default client.
    *

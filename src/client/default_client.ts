@@ -5,6 +5,7 @@
  */
 import { checkPolicy, type JobPolicy, type JobSpec } from "../job/policy.ts";
 import { type Client, connect, type JobCall } from "./client.ts";
+import type { Job } from "./job.ts";
 import {
   type AnyJob,
   type JobFunction,
@@ -88,6 +89,31 @@ export function invokeMany<F extends JobFunction = AnyJob>(
   calls: readonly JobCall<Parameters<F>>[],
 ): Promise<JobOf<F>[]> {
   return whenConnected((client) => client.invokeMany<F>(calls));
+}
+
+/**
+ * Sends many jobs, and one that starts when all of them have ended, however
+ * they have: its `predecessors()` tells. No end is missed, whoever dies.
+ * Errors are those of {@linkcode invoke}.
+ *
+ * @example
+ * ```ts
+ * import { invokeAll } from "@mqk/core";
+ * const { then } = await invokeAll(
+ *   ["a.txt", "b.txt"].map((path) => ({
+ *     job: "./jobs/count.ts#words",
+ *     args: [path],
+ *   })),
+ *   { then: { job: "./jobs/count.ts#total" } },
+ * );
+ * console.log(await then.result());
+ * ```
+ */
+export function invokeAll<F extends JobFunction = AnyJob>(
+  calls: readonly JobCall<Parameters<F>>[],
+  options: { then: JobCall },
+): Promise<{ jobs: JobOf<F>[]; then: Job }> {
+  return whenConnected((client) => client.invokeAll<F>(calls, options));
 }
 
 /**

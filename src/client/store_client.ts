@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import type { Entry, UniqueKey } from "../broker/broker.ts";
-import { ArgumentError } from "../errors.ts";
+import type { Entry, Predecessor, UniqueKey } from "../broker/broker.ts";
+import { ArgumentError, BrokerError } from "../errors.ts";
 import { encodeArguments } from "../job/arguments.ts";
 import {
   encodeWithArguments,
@@ -13,10 +13,12 @@ import {
   DEFAULT_QUEUE,
   DEFAULT_RETRIES,
   DEFAULT_TTL_SECONDS,
+  type JobName,
   type JobPolicy,
   type JobSpec,
   type UniquePolicy,
 } from "../job/policy.ts";
+import { printPredecessor } from "../job/predecessors.ts";
 import { parseReference } from "../job/reference.ts";
 import type { Client, JobCall } from "./client.ts";
 import { parseHandle } from "./handle.ts";
@@ -74,6 +76,35 @@ export class StoreClient implements Client {
     return ids.map((id, i) => this.#job(calls[i], entries[i], id) as JobOf<F>);
   }
 
+  async invokeAll<F extends JobFunction = AnyJob>(
+    calls: readonly JobCall<Parameters<F>>[],
+    { then }: { then: JobCall },
+  ): Promise<{ jobs: JobOf<F>[]; then: Job }> {
+    for (const call of calls) {
+      if (call.idempotencyKey ?? call.unique ?? call.after !== undefined) {
+        throw new ArgumentError(
+          "Cannot send a job of invokeAll with idempotencyKey, unique or " +
+            "after: what is awaited must be this very job",
+        );
+      }
+    }
+    const entries = calls.map((call) => this.#entry(call, call.args ?? []));
+    const jobs = entries.map((entry, i) =>
+      this.#job(calls[i], entry, entry.id) as JobOf<F>
+    );
+    const last = this.#entry({ ...then, after: jobs }, then.args ?? []);
+    const callback = this.#job(then, last, last.id);
+    // It comes first: a job whose end nobody awaits must not be there.
+    await this.#sender.send([last]);
+    try {
+      await this.#sender.send(entries);
+    } catch (error) {
+      if (error instanceof BrokerError) await callback.cancel().catch(() => {});
+      throw error;
+    }
+    return { jobs, then: callback };
+  }
+
   jobs<M = Record<string, AnyJob>>(
     module: string,
     policy: JobPolicy = {},
@@ -112,6 +143,9 @@ export class StoreClient implements Client {
     }
     const id = `${this.#producer}.${this.#jobs++}`;
     const json = encodeArguments(args);
+    const after = spec.after === undefined
+      ? undefined
+      : predecessorsOf([spec.after].flat());
     const unique = spec.unique && uniqueKey(spec.unique, spec.job, json);
     const message = encodeWithArguments({
       id,
@@ -123,6 +157,8 @@ export class StoreClient implements Client {
       result: spec.result ?? true,
       unique: unique && inMessage(unique, spec.unique!),
       group: spec.group,
+      after: after?.map(printPredecessor),
+      onFailure: after && spec.onFailure === "skip" ? "skip" : undefined,
       sentMs: this.#connection.now(),
     }, json);
     checkSize(message);
@@ -135,6 +171,7 @@ export class StoreClient implements Client {
       idempotencyKey: spec.idempotencyKey,
       unique,
       group: spec.group,
+      after,
     };
   }
 
@@ -157,6 +194,20 @@ function checkSpec(spec: JobSpec): void {
     );
   }
   checkPolicy(spec);
+}
+
+function predecessorsOf(names: readonly JobName[]): Predecessor[] {
+  return names.map((name) => {
+    const handle = typeof name === "string" ? name : name?.handle;
+    const { queue, id, kept } = parseHandle(handle);
+    if (!kept) {
+      throw new ArgumentError(
+        `Cannot wait for job ${id}: nobody hears of its end, as it was sent ` +
+          "with result: false",
+      );
+    }
+    return { queue, id };
+  });
 }
 
 /** The unique key of a job: by default that of the same call. */

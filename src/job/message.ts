@@ -29,6 +29,10 @@ export interface Message {
   readonly unique?: { readonly key: string; readonly until: "start" | "end" };
   /** The group to which it belongs. */
   readonly group?: string;
+  /** The jobs after which it was to start, each as `<queue>/<id>`. */
+  readonly after?: readonly string[];
+  /** It does not run if one of them has failed. */
+  readonly onFailure?: "skip";
   /** When it was sent, in milliseconds since 1970 by the sender's clock. */
   readonly sentMs?: number;
 }
@@ -79,6 +83,10 @@ export function encodeWithArguments(
   if (message.group !== undefined) {
     text += `,"group":${JSON.stringify(message.group)}`;
   }
+  if (message.after !== undefined) {
+    text += `,"after":${JSON.stringify(message.after)}`;
+  }
+  if (message.onFailure === "skip") text += `,"onFailure":"skip"`;
   if (message.sentMs !== undefined) text += `,"sent":${message.sentMs}`;
   if (message.uid !== undefined) {
     text += `,"uid":${JSON.stringify(message.uid)}`;
@@ -115,6 +123,8 @@ export function decodeMessage(text: string): Message {
     result = true,
     unique,
     group,
+    after,
+    onFailure,
     sent: sentMs,
   } = fields as Partial<Message> & { readonly sent?: number };
   if (id !== undefined && typeof id !== "string") {
@@ -132,6 +142,9 @@ export function decodeMessage(text: string): Message {
     throw bad('"sent" must be a number');
   }
   if (unique !== undefined || group !== undefined) checkTies(unique, group);
+  if (after !== undefined || onFailure !== undefined) {
+    checkAfter(after, onFailure);
+  }
   // What has all defaults, as most messages do, needs no second look.
   if (
     ttl !== DEFAULT_TTL_SECONDS || retries !== DEFAULT_RETRIES ||
@@ -155,6 +168,8 @@ export function decodeMessage(text: string): Message {
     result,
     unique,
     group,
+    after,
+    onFailure,
     sentMs,
   };
 }
@@ -178,6 +193,15 @@ function checkTies(unique: Message["unique"], group: unknown): void {
   const { key, until } = Object(unique) as Record<string, unknown>;
   if (typeof key !== "string" || until !== "start" && until !== "end") {
     throw bad('"unique" must be { "key": text, "until": "start" or "end" }');
+  }
+}
+
+function checkAfter(after: unknown, onFailure: unknown): void {
+  const isList = Array.isArray(after) &&
+    after.every((name) => typeof name === "string" && name.includes("/"));
+  if (!isList) throw bad('"after" must be a list of "<queue>/<id>"');
+  if (onFailure !== undefined && onFailure !== "skip") {
+    throw bad('"onFailure" must be "skip"');
   }
 }
 

@@ -37,9 +37,24 @@ export interface JobPolicy {
    * group can have limits. Default: none.
    */
   group?: string;
+  /**
+   * Jobs, or their handles: it starts when these have ended, on whatever queue
+   * they are. They must not have `result: false`. Without `delay`, `at`,
+   * `idempotencyKey` and `unique`.
+   */
+  after?: JobName | readonly JobName[];
+  /**
+   * If one of them has failed or was cancelled: `"run"`, it runs, and
+   * `predecessors()` tells it; `"skip"`, it does not run, and has failed as
+   * well. Default `"run"`.
+   */
+  onFailure?: "run" | "skip";
   /** `false`: do not keep the result. Default `true`. */
   result?: boolean;
 }
+
+/** A job, or its handle. */
+export type JobName = string | { readonly handle: string };
 
 /**
  * Of jobs with one key only one is there at a time, on each queue.
@@ -97,6 +112,7 @@ export const DEFAULT_RETRIES = 3;
 const MAX_TTL_SECONDS = 24 * 86_400;
 const MAX_RETRIES = 1000;
 const MAX_DELAY_SECONDS = 10 * 366 * 86_400;
+const MAX_AFTER = 10_000;
 const MAX_UNIQUE_SECONDS = 366 * 86_400;
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 
@@ -143,6 +159,7 @@ export function checkPolicy(policy: JobPolicy): void {
   }
   if (policy.unique !== undefined) checkUnique(policy.unique);
   if (policy.group !== undefined) checkName(policy.group, "group");
+  checkAfter(policy);
   if (policy.result !== undefined && typeof policy.result !== "boolean") {
     throw new ArgumentError("Cannot take this `result`: it must be a boolean");
   }
@@ -167,6 +184,30 @@ export function checkName(name: string, what: string): void {
     throw new ArgumentError(
       `Cannot use ${what} ${JSON.stringify(name)}: ` +
         "it must match [A-Za-z0-9_.-]{1,100}",
+    );
+  }
+}
+
+function checkAfter(policy: JobPolicy): void {
+  const { after, onFailure } = policy;
+  if (
+    onFailure !== undefined && onFailure !== "run" && onFailure !== "skip"
+  ) {
+    throw new ArgumentError(
+      `Cannot take onFailure ${JSON.stringify(onFailure)}: ` +
+        'it must be "run" or "skip"',
+    );
+  }
+  if (after === undefined) return;
+  for (const name of ["delay", "at", "idempotencyKey", "unique"] as const) {
+    if (policy[name] !== undefined) {
+      throw new ArgumentError(`Cannot take both after and ${name}: give one`);
+    }
+  }
+  const count = [after].flat().length;
+  if (count < 1 || count > MAX_AFTER) {
+    throw new ArgumentError(
+      `Cannot start after ${count} jobs: it must be 1 to ${MAX_AFTER}`,
     );
   }
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Broker } from "../broker/broker.ts";
 import { decodeMessage } from "../job/message.ts";
+import { readPredecessors } from "../job/predecessors.ts";
 import { tiesOf } from "../job/ties.ts";
 import type { Middleware } from "../job/middleware.ts";
 import { ImportAccess, type ImportRules } from "../loader/access.ts";
@@ -81,6 +82,11 @@ export class TestWorker {
       mayStart: () => true,
       wantsShown: () => false,
       unlock: (batch, index) => this.#unlock(batch, index),
+      predecessors: (names) =>
+        readPredecessors(
+          names,
+          async (queue, ids) => (await parts.broker()).results(queue, ids),
+        ),
       post: (message) => this.#said(message),
       warn: (text) => jobLog.warn("{text}", { text }),
     });

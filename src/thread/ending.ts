@@ -90,6 +90,22 @@ export function failure(
     : { index, ...failed, error, ties };
 }
 
+/** The end of a job that does not run because one before it has failed. */
+export function skipped(
+  { batch, index, message }: RunningJob,
+  failed: string,
+): EndedOtherwise {
+  const error = {
+    name: "PredecessorFailedError",
+    message: `job ${failed} has not succeeded, after which this one was to run`,
+  };
+  const end = failAttempt(batch.messages[index], message, error, {
+    final: true,
+  });
+  if (end.kind !== "failed") throw new Error("It was to be final");
+  return { index, ...end, error, ties: tiesOf(message) };
+}
+
 /** The end of a job that was cancelled. */
 export function cancelledJob({ index, name }: RunningJob): EndedOtherwise {
   return { index, kind: "cancelled", id: name };

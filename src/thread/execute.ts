@@ -7,6 +7,7 @@ import {
   messageReference,
   UndecodableMessageError,
 } from "../job/message.ts";
+import type { PredecessorOutcome } from "../job/predecessors.ts";
 import { tiesOf } from "../job/ties.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
 import { JobContexts } from "./contexts.ts";
@@ -16,6 +17,7 @@ import {
   type FailureRules,
   resultOutcome,
   shownOutcome,
+  skipped,
   unreadable,
 } from "./ending.ts";
 import type { FromThread } from "./protocol.ts";
@@ -31,6 +33,8 @@ export interface ExecutorParts {
   mayStart(): boolean;
   /** The log wants to show the result of one more job. */
   wantsShown(): boolean;
+  /** How the jobs with these names ended. */
+  predecessors(names: readonly string[]): Promise<PredecessorOutcome[]>;
   /** A job is about to start that has its unique key only until then. */
   unlock(batch: number, index: number): Promise<void>;
   warn(text: string): void;
@@ -77,9 +81,11 @@ export class Executor {
       return;
     }
     const known = this.#parts.functions.known(message.job);
-    if (known !== undefined && message.unique?.until !== "start") {
-      return this.#call(job, known);
-    }
+    const { unique, onFailure } = message;
+    // Most have neither; then nothing is to be asked before the start.
+    const asks = unique !== undefined && unique.until === "start" ||
+      onFailure !== undefined;
+    if (known !== undefined && !asks) return this.#call(job, known);
     batch.running.set(index, job);
     return this.#loadAndCall(job);
   }
@@ -124,9 +130,13 @@ export class Executor {
       return;
     }
     // All this takes time; nothing of the job has run, so it can go back.
-    const unlocked = await this.#unlock(job);
+    const failed = await this.#failedBefore(job);
+    const unlocked = failed !== null && await this.#unlock(job);
     const { abortedBy } = job;
-    if (abortedBy === "cancel") {
+    if (failed) {
+      this.#end(job);
+      batch.ended(skipped(job, failed));
+    } else if (abortedBy === "cancel") {
       this.#end(job);
       batch.ended(cancelledJob(job));
     } else if (
@@ -135,6 +145,25 @@ export class Executor {
       this.#end(job);
       batch.ended({ index, kind: "released" });
     } else await this.#call(job, found);
+  }
+
+  /**
+   * A job that has failed, after which this one was not to run; `null`: that
+   * can't be known now.
+   */
+  async #failedBefore(
+    { message: { after = [], onFailure } }: RunningJob,
+  ): Promise<string | undefined | null> {
+    if (onFailure === undefined) return undefined;
+    try {
+      const before = await this.#parts.predecessors(after);
+      return before.find(({ status }) =>
+        status === "failed" || status === "cancelled"
+      )?.id;
+    } catch (error) {
+      this.#parts.warn(`Cannot see what was before: ${describe(error)}`);
+      return null;
+    }
   }
 
   /** Lets a unique key go that is the job's until its start. */

@@ -8,6 +8,7 @@
  * @module
  */
 import { provideJobContext } from "../job_context.ts";
+import { readPredecessors } from "../job/predecessors.ts";
 import { errorData } from "../job/outcome.ts";
 import type { Middleware } from "../job/middleware.ts";
 import { ImportAccess } from "../loader/access.ts";
@@ -71,6 +72,8 @@ async function serve(
     mayStart: () => permit.mayStart(),
     wantsShown: () => shown.take(Date.now()),
     unlock: (batch, index) => store.unlock(batch, index),
+    predecessors: (names) =>
+      readPredecessors(names, (queue, ids) => store.results(queue, ids)),
     warn: (text) => {
       if (warnings.take(Date.now())) post({ kind: "warning", text });
     },

@@ -63,6 +63,7 @@ function middlewareJob({ batch, message, current }: RunningJob): MiddlewareJob {
   return {
     id: current.id,
     attempt: current.attempt,
+    after: current.after,
     get signal() {
       return current.signal;
     },

@@ -61,11 +61,12 @@ export class RunningJob {
   }
 
   #makeCurrent(): CurrentJob {
-    const { id, uid, attempt } = this.message;
+    const { id, uid, attempt, after = [] } = this.message;
     const signal = () => this.#signal();
     return {
       id: id ?? uid ?? "",
       attempt,
+      after,
       report: (value) => this.report(value),
       get signal() {
         return signal();

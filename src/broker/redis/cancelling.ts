@@ -25,6 +25,8 @@ export async function cancel(
       keys.results(bucket),
       keys.awaited,
       keys.arrivals,
+      keys.blocked,
+      keys.blockedDue,
     ], [
       id,
       String(KEPT_SECONDS),

@@ -28,7 +28,7 @@ export interface RedisJobStoreParts {
   readonly successors: Successors;
   readonly updates: Updates;
   /** What hears of outcomes; asked when it is needed. */
-  readonly channels: () => ChannelWatcher;
+  channels(): ChannelWatcher;
 }
 
 /** The part of the broker that programs use which send jobs. */
@@ -74,8 +74,8 @@ export class RedisJobStore implements JobStore {
     producer: string,
     changed: ResultsChanged,
   ): Promise<AsyncDisposable> {
-    const { space, channels } = this.#parts;
-    const channel = space.of(queue).done(producer);
-    return await channels().watch(channel, hearsOutcomes(changed));
+    const channel = this.#parts.space.of(queue).done(producer);
+    return await this.#parts.channels()
+      .watch(channel, hearsOutcomes(changed));
   }
 }

@@ -12,6 +12,7 @@ import {
 } from "../broker.ts";
 import { type QueueKeys, splitId } from "./keys.ts";
 import type { Limits } from "../limits.ts";
+import type { ScriptRunner } from "./scripts.ts";
 
 /** So few outcomes of a call, if each is short, are told and need no reading. */
 const TOLD_JOBS = 16;
@@ -72,6 +73,35 @@ export function recordCalls(
     outcomes.appendEvents(args);
     return { keys: settleKeys(keys, "", outcomes, false), args };
   });
+}
+
+/** What all calls together did. */
+export interface Settled {
+  /** Jobs that were held. */
+  readonly removed: number;
+  /** Of these, jobs for whose end others wait. */
+  readonly ended: number;
+  /** Results that are stored now, and their bytes. */
+  readonly results: number;
+  readonly bytes: number;
+}
+
+/** Makes the calls. */
+export async function settleAll(
+  runner: ScriptRunner,
+  calls: readonly SettleCall[],
+): Promise<Settled> {
+  const replies = await Promise.all(
+    calls.map(({ keys, args }) => runner.run("settle", keys, args)),
+  ) as [number, number, number, number][];
+  const [, results, bytes] = replies.at(-1) ?? [0, 0, 0];
+  let removed = 0;
+  let ended = 0;
+  for (const [held, , , awaited] of replies) {
+    removed += held;
+    ended += awaited;
+  }
+  return { removed, ended, results, bytes };
 }
 
 function header(

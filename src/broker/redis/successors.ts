@@ -1,10 +1,13 @@
-import type { Entry, Predecessor } from "../broker.ts";
+import { encodeOutcome } from "../../job/outcome.ts";
+import type { Cancellation, Entry, Predecessor } from "../broker.ts";
 import type { Connection } from "./connection.ts";
 import { type KeySpace, type QueueKeys, splitId } from "./keys.ts";
 import { explain, type ScriptRunner } from "./scripts.ts";
 
 /** A job that waits for others makes sure again and again that it is known. */
 const LOOK_AGAIN_SECONDS = 60;
+/** After so long it is cancelled. */
+const GIVE_UP_MS = 30 * 86_400_000;
 /** Jobs of one command. */
 const MOST = 200;
 
@@ -12,6 +15,8 @@ const MOST = 200;
 interface Blocked {
   readonly group?: string;
   readonly after: readonly Predecessor[];
+  /** Since when it waits, by the clock of its sender. */
+  readonly sinceMs: number;
 }
 
 /**
@@ -38,7 +43,7 @@ export class Successors {
 
   /** Stores a job that waits for others. */
   async store({ id, queue, message, group, after = [] }: Entry): Promise<void> {
-    const known: Blocked = { group, after };
+    const known: Blocked = { group, after, sinceMs: Date.now() };
     const { meta, blocked, blockedDue } = this.#space.of(queue);
     await this.#runner.run("block", [meta, blocked, blockedDue], [
       id,
@@ -77,8 +82,16 @@ export class Successors {
     }
   }
 
-  /** Makes sure that jobs for which one waits know of it. */
-  async look(keys: QueueKeys, ids: readonly string[]): Promise<void> {
+  /**
+   * Makes sure that jobs for which others wait know of it. Answers with those
+   * that have waited too long: their predecessors will never end.
+   */
+  async look(
+    keys: QueueKeys,
+    ids: readonly string[],
+  ): Promise<Cancellation[]> {
+    const outcome = encodeOutcome({ kind: "cancelled" });
+    const forgotten: Cancellation[] = [];
     const { blocked, blockedDue, queue } = keys;
     for (const id of ids) {
       const text = await this.#call(["HGET", blocked, `m:${id}`]);
@@ -86,13 +99,17 @@ export class Successors {
         await this.#call(["ZREM", blockedDue, id]);
         continue;
       }
-      const { after } = JSON.parse(
-        text.slice(0, text.indexOf("\n")),
-      ) as Blocked;
+      const json = text.slice(0, text.indexOf("\n"));
+      const { after, sinceMs } = JSON.parse(json) as Blocked;
+      if (Date.now() - sinceMs > GIVE_UP_MS) {
+        forgotten.push({ id, dueMs: 0, outcome });
+        continue;
+      }
       await this.#await(queue, id, after);
       const nextMs = Date.now() + LOOK_AGAIN_SECONDS * 1000;
       await this.#call(["ZADD", blockedDue, "XX", String(nextMs), id]);
     }
+    return forgotten;
   }
 
   async #await(

@@ -11,7 +11,7 @@ export interface UpdatesParts {
   readonly runner: ScriptRunner;
   readonly space: KeySpace;
   readonly limits: Limits;
-  readonly channels: () => ChannelWatcher;
+  channels(): ChannelWatcher;
 }
 
 /**

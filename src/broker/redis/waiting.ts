@@ -5,10 +5,13 @@
  *
  * @module
  */
-import type { Batch, ReserveOnWake, ReserveRequest } from "../broker.ts";
+import type { ReserveOnWake } from "../broker.ts";
+import type { Limits } from "../limits.ts";
 import type { Connection, ConnectionOptions } from "./connection.ts";
 import type { QueueKeys } from "./keys.ts";
 import { BLOCK_SECONDS, type LineWaiter, QueueLine } from "./queue_line.ts";
+import { reserve } from "./reserve.ts";
+import type { ScriptRunner } from "./scripts.ts";
 import { QueueTracking } from "./tracking.ts";
 
 const MOST_LINES = 8;
@@ -21,12 +24,8 @@ export interface WaitingParts {
   /** How many keys of queues one command may name. */
   readonly keysAtOnce: number;
   readonly pass: (queue: string) => Promise<void>;
-  readonly reserve: (
-    connection: Connection,
-    worker: string,
-    keys: QueueKeys,
-    request: ReserveRequest,
-  ) => Promise<Batch>;
+  readonly runnerOf: (connection: Connection) => ScriptRunner;
+  readonly limits: Limits;
 }
 
 /** All connections on which a broker waits; opened when they are needed. */
@@ -64,7 +63,7 @@ export class Waiting implements AsyncDisposable {
   #line(keys: QueueKeys): QueueLine {
     let line = this.#lines.get(keys.queue);
     if (line === undefined) {
-      const { connect, pass, reserve } = this.#parts;
+      const { connect, pass, runnerOf, limits } = this.#parts;
       const connection = connect({
         deadlineMs: BLOCK_SECONDS * 1000 + LATE_MS,
       });
@@ -73,7 +72,7 @@ export class Waiting implements AsyncDisposable {
         connection,
         pass: () => pass(keys.queue),
         reserve: (worker, request) =>
-          reserve(connection, worker, keys, request),
+          reserve(runnerOf(connection), limits, worker, keys, request),
       });
       this.#lines.set(keys.queue, line);
     }

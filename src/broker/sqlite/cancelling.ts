@@ -1,7 +1,7 @@
 import type { Cancellation, Cancelled } from "../broker.ts";
 import { readOutcomes, storeOutcomes } from "./results.ts";
 import { countRule, readRule } from "./rules.ts";
-import { haveEnded } from "./successors.ts";
+import { dropBlocked, haveEnded } from "./successors.ts";
 import type { Store } from "./store.ts";
 
 /** A cancelled job that nobody meets is looked for so long after its time. */
@@ -17,15 +17,18 @@ export function cancel(
   const ended = readOutcomes(store, name, jobs.map(({ id }) => id));
   return jobs.map(({ id, dueMs, outcome }, index) => {
     if (ended[index] !== null) return false;
-    const [number] = countRule(store, queue, { cancels: 1 });
-    store.db.run(
-      `INSERT OR REPLACE INTO cancelled (queue, id, number, until)
-         VALUES (?, ?, ?, ?)`,
-      queue,
-      id,
-      number,
-      Math.max(store.now(), dueMs) + KEPT_MS,
-    );
+    // One that waits for others is met by nobody.
+    if (!dropBlocked(store, queue, id)) {
+      const [number] = countRule(store, queue, { cancels: 1 });
+      store.db.run(
+        `INSERT OR REPLACE INTO cancelled (queue, id, number, until)
+           VALUES (?, ?, ?, ?)`,
+        queue,
+        id,
+        number,
+        Math.max(store.now(), dueMs) + KEPT_MS,
+      );
+    }
     if (outcome !== undefined) {
       storeOutcomes(store, queue, [{ id, outcome }]);
       haveEnded(store, queue, [id]);

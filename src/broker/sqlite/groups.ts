@@ -4,8 +4,8 @@ import { RateWindow } from "./rate_window.ts";
 import { countRule } from "./rules.ts";
 import type { Store } from "./store.ts";
 
-/** How a job of a group waits for its time; see `reap.lua`. */
-const GROUPED = /^\x01([^\n]*)\n([^\n]*)\n([^]*)$/;
+/** How a job of a group waits for its time begins; see `reap.lua`. */
+const GROUPED = "\x01";
 
 /** A group as it is in the open transaction. */
 interface Group {
@@ -27,13 +27,15 @@ export interface GroupedJob {
 
 /** The text of a job of a group that waits for its time. */
 export function printGrouped({ group, id, message }: GroupedJob): string {
-  return `\x01${group}\n${id}\n${message}`;
+  return `${GROUPED}${group}\n${id}\n${message}`;
 }
 
 /** Reads what {@linkcode printGrouped} made; nothing: it is of no group. */
 export function parseGrouped(text: string): GroupedJob | undefined {
-  const [, group, id, message] = GROUPED.exec(text) ?? [];
-  return group === undefined ? undefined : { group, id, message };
+  if (!text.startsWith(GROUPED)) return undefined;
+  const [group, id, ...message] = text.slice(1).split("\n");
+  if (message.length === 0) return undefined;
+  return { group, id, message: message.join("\n") };
 }
 
 /** The groups of a queue and their limits; in the open transaction. */

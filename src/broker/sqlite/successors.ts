@@ -73,6 +73,19 @@ export function haveEnded(
   }
 }
 
+/** Removes a job that waits for others; `false`: it does not. */
+export function dropBlocked(
+  { db }: Store,
+  queue: number,
+  id: string,
+): boolean {
+  return db.run(
+    "DELETE FROM blocked WHERE queue = ? AND id = ?",
+    queue,
+    id,
+  ) > 0;
+}
+
 /** How many jobs of a queue wait for others. */
 export function blockedCount({ db }: Store, queue: number): number {
   return db.value(

@@ -112,6 +112,17 @@ export function afterCases(test: Test): void {
     await s.counts({ retry: 1, scheduled: 1 });
   });
 
+  test("one that is cancelled while it waits is gone, and those after it go on", async (s) => {
+    const a = await other(s, "a");
+    const id = await blocked(s, "after", [a]);
+    await blocked(s, "last", [{ queue: s.queue, id }]);
+    await s.broker.cancel(s.queue, [{ id, dueMs: 0, outcome: "^" }]);
+    assert.deepEqual(await s.drain(), ["last"]);
+    await end(s, a);
+    await s.counts({});
+    assert.deepEqual((await s.broker.cancelled(s.queue, 0)).ids, []);
+  });
+
   test("a job of a group that waited gets in line of its group", async (s) => {
     await s.broker.control.setLimits(s.queue, { group: { concurrency: 1 } });
     const a = await other(s, "a");
