@@ -28,9 +28,11 @@ export {
   invokeAll,
   invokeMany,
   jobs,
+  schedule,
 } from "./src/client/default_client.ts";
 export type { Job, JobStatus, ResultOptions } from "./src/client/job.ts";
 export type { JobUpdate, UpdatesOptions } from "./src/client/updates.ts";
+export type { Schedule } from "./src/client/schedule.ts";
 export type {
   AnyJob,
   JobFunction,
@@ -70,4 +72,5 @@ export type {
 export type { GroupLimit, LimitRate, Limits } from "./src/job/limits.ts";
 export type { Middleware, MiddlewareJob } from "./src/job/middleware.ts";
 export type { Backoff } from "./src/job/retry.ts";
+export type { ScheduleSpec } from "./src/job/schedule.ts";
 export { type CurrentJob, currentJob } from "./src/job_context.ts";

@@ -20,6 +20,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "worker/job_updates.ts",
     "worker/outcomes.ts",
     "worker/prefetch.ts",
+    "worker/schedule_firer.ts",
   ],
   client: ["broker", "job"],
   broker: ["job"],

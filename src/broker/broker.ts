@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Schedules } from "./schedules.ts";
 
 import type { Ties } from "../job/ties.ts";
 import type { QueueControl } from "./control.ts";
@@ -141,6 +142,8 @@ export interface Reaped {
   readonly lapsed: readonly string[];
   /** Suspect and crashed jobs that wait. */
   readonly suspects: number;
+  /** Some schedules are due: fire them. */
+  readonly schedulesDue: boolean;
 }
 
 /** What a renewal learned about the place of the worker in a queue. */
@@ -191,6 +194,7 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
  */
 export interface Broker extends JobStore, AsyncDisposable {
   readonly updates: Updates;
+  readonly schedules: Schedules;
 
   /**
    * Makes queues known to `queues` and checks their schema; at start, and from

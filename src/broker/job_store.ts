@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ScheduleStore } from "./schedules.ts";
 import type { UpdateReader } from "./updates.ts";
 
 /** A job on its way into a queue. */
@@ -55,6 +56,7 @@ export interface Cancellation {
 /** What programs that send jobs need of a broker. */
 export interface JobStore {
   readonly updates: UpdateReader;
+  readonly schedules: ScheduleStore;
 
   /**
    * Stores jobs, in order within each queue. Answers, entry by entry, with the

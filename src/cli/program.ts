@@ -11,6 +11,7 @@ import type { SetExitCode } from "./options.ts";
 import { pauseCommand, resumeCommand } from "./pause.ts";
 import { printError } from "./print_error.ts";
 import { runCommand } from "./run.ts";
+import { scheduleCommand } from "./schedule.ts";
 
 const EXAMPLES = `
 Examples:
@@ -18,6 +19,7 @@ Examples:
   mqk invoke mqk:calculator#sum 1 2 --wait  send a job and print its result
   mqk monitor                               how many jobs are left
   mqk failed list                           jobs that used up their attempts
+  mqk schedule list                         jobs that are sent again and again
   mqk doctor                                is the store fit for jobs?
 
 Exit codes: 0 done; 1 it could not be done, or a job failed; 2 wrong usage.`;
@@ -59,6 +61,7 @@ function program(setExitCode: SetExitCode): Command {
     pauseCommand(setExitCode),
     resumeCommand(setExitCode),
     limitCommand(setExitCode),
+    scheduleCommand(setExitCode),
     doctorCommand(setExitCode),
   ];
   for (const command of commands) program.addCommand(command);

@@ -6,9 +6,11 @@ import {
 } from "../broker/dsn.ts";
 import { ArgumentError } from "../errors.ts";
 import type { JobPolicy, JobSpec } from "../job/policy.ts";
+import type { ScheduleSpec } from "../job/schedule.ts";
 import { jobContext } from "../job_context.ts";
 import type { Job } from "./job.ts";
 import type { QueueSettings } from "./queue_settings.ts";
+import type { Schedule } from "./schedule.ts";
 import { StoreClient } from "./store_client.ts";
 import { BorrowedStore, BrokerConnection } from "./store_connection.ts";
 import type { AnyJob, JobFunction, JobOf, ModuleJobs } from "./typed_jobs.ts";
@@ -128,6 +130,31 @@ export interface Client extends AsyncDisposable {
    * @throws {ArgumentError} If it can't be the name of a queue.
    */
   queue(name: string): QueueSettings;
+
+  /**
+   * Defines a schedule, as {@linkcode schedule} does for the default client.
+   *
+   * @throws {ArgumentError} If the name or something in the spec can't be used.
+   * @throws {BrokerError} If the broker can't be reached or refused it.
+   */
+  schedule<F extends JobFunction = AnyJob>(
+    name: string,
+    spec: ScheduleSpec<Parameters<F>>,
+  ): Promise<Schedule>;
+
+  /**
+   * All schedules of a queue, or of all queues, sorted by queue and name.
+   *
+   * @example
+   * ```ts
+   * import { connect } from "@mqk/core";
+   * await using client = connect();
+   * for (const { name, nextAt } of await client.schedules()) {
+   *   console.log(name, nextAt);
+   * }
+   * ```
+   */
+  schedules(queue?: string): Promise<Schedule[]>;
 
   /**
    * Waits until what was sent is answered, then closes the connections, as

@@ -4,8 +4,10 @@
  * @module
  */
 import { checkPolicy, type JobPolicy, type JobSpec } from "../job/policy.ts";
+import type { ScheduleSpec } from "../job/schedule.ts";
 import { type Client, connect, type JobCall } from "./client.ts";
 import type { Job } from "./job.ts";
+import type { Schedule } from "./schedule.ts";
 import {
   type AnyJob,
   type JobFunction,
@@ -145,6 +147,41 @@ export function jobs<M = Record<string, AnyJob>>(
   checkPolicy(policy);
   // Which client that is, is asked at each call: this one may be made early.
   return moduleJobs<M>(module, policy, invoke);
+}
+
+/**
+ * Defines a schedule: from now on each due time sends one job, for any number
+ * of workers, whose id is `<name>.<due time in milliseconds since 1970>`. The
+ * schedule is kept by the broker, so this program may end; calling it again
+ * changes it, or nothing if it says the same. One that is paused stays so.
+ *
+ * A local time that the clocks skip in spring is due an hour later, one that
+ * they repeat in autumn is due once; with `*` as its hour, a cron expression
+ * goes by time that passes instead.
+ *
+ * @param name Unique in its queue, `[A-Za-z0-9_-]{1,64}`. The same name on
+ * another queue is another schedule.
+ * @param spec The job, its policy and arguments, and when it is due.
+ * @throws {ArgumentError} If the name or something in the spec can't be used:
+ * an impossible cron expression, an unknown time zone.
+ * @throws {BrokerError} If the broker can't be reached or refused it.
+ *
+ * @example Each night at three, and every five minutes
+ * ```ts
+ * import { schedule } from "@mqk/core";
+ * await schedule("nightly", {
+ *   job: "./jobs/report.ts#make",
+ *   cron: "0 3 * * *",
+ *   timeZone: "Europe/Berlin",
+ * });
+ * await schedule("poll", { job: "./jobs/feed.ts#poll", every: 300 });
+ * ```
+ */
+export function schedule<F extends JobFunction = AnyJob>(
+  name: string,
+  spec: ScheduleSpec<Parameters<F>>,
+): Promise<Schedule> {
+  return whenConnected((client) => client.schedule<F>(name, spec));
 }
 
 /** What goes wrong before there is a client rejects as all else does. */

@@ -10,6 +10,7 @@ import {
 } from "../job/message.ts";
 import {
   checkPolicy,
+  checkQueueName,
   DEFAULT_QUEUE,
   DEFAULT_RETRIES,
   DEFAULT_TTL_SECONDS,
@@ -20,9 +21,12 @@ import {
 } from "../job/policy.ts";
 import { printPredecessor } from "../job/predecessors.ts";
 import { parseReference } from "../job/reference.ts";
+import type { ScheduleSpec } from "../job/schedule.ts";
 import type { Client, JobCall } from "./client.ts";
 import { parseHandle } from "./handle.ts";
 import { type Follow, type Job, StoredJob } from "./job.ts";
+import type { Schedule } from "./schedule.ts";
+import type { SchedulesParts } from "./schedules.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type QueueSettings, StoredQueueSettings } from "./queue_settings.ts";
 import { BatchSender } from "./send_batch.ts";
@@ -125,6 +129,17 @@ export class StoreClient implements Client {
     return new StoredQueueSettings(name, () => this.#connection.control());
   }
 
+  async schedule(name: string, spec: ScheduleSpec): Promise<Schedule> {
+    const { defineSchedule } = await import("./schedules.ts");
+    return await defineSchedule(this.#schedulesParts(), name, spec);
+  }
+
+  async schedules(queue?: string): Promise<Schedule[]> {
+    if (queue !== undefined) checkQueueName(queue);
+    const { listSchedules } = await import("./schedules.ts");
+    return await listSchedules(this.#schedulesParts(), queue);
+  }
+
   async close(): Promise<void> {
     await this.#sender.idle();
     await this.#outcomes.close();
@@ -133,6 +148,13 @@ export class StoreClient implements Client {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #schedulesParts(): SchedulesParts {
+    return {
+      store: async () => (await this.#connection.store()).schedules,
+      send: async (call) => (await this.invokeMany([call]))[0],
+    };
   }
 
   #entry(spec: JobSpec, args: readonly unknown[]): Entry {

@@ -115,6 +115,7 @@ const MAX_DELAY_SECONDS = 10 * 366 * 86_400;
 const MAX_AFTER = 10_000;
 const MAX_UNIQUE_SECONDS = 366 * 86_400;
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+const SCHEDULE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
  * Checks a policy.
@@ -184,6 +185,20 @@ export function checkName(name: string, what: string): void {
     throw new ArgumentError(
       `Cannot use ${what} ${JSON.stringify(name)}: ` +
         "it must match [A-Za-z0-9_.-]{1,100}",
+    );
+  }
+}
+
+/**
+ * Checks the name of a schedule: it becomes part of its jobs' ids.
+ *
+ * @throws {ArgumentError} If it does not match `[A-Za-z0-9_-]{1,64}`.
+ */
+export function checkScheduleName(name: string): void {
+  if (typeof name !== "string" || !SCHEDULE_NAME.test(name)) {
+    throw new ArgumentError(
+      `Cannot use schedule name ${JSON.stringify(name)}: ` +
+        "it must match [A-Za-z0-9_-]{1,64}",
     );
   }
 }

@@ -1,4 +1,5 @@
 import type { Broker, Entry, JobStore } from "../broker/broker.ts";
+import type { ScheduleStore } from "../broker/schedules.ts";
 import type { UpdateReader } from "../broker/updates.ts";
 import { printHandle } from "../client/handle.ts";
 import { decodeMessage } from "../job/message.ts";
@@ -49,6 +50,18 @@ export class SentJobs implements JobStore {
   readonly updates: UpdateReader = {
     read: async (...read) => (await this.#broker()).updates.read(...read),
     watch: async (...watch) => (await this.#broker()).updates.watch(...watch),
+  };
+  readonly schedules: ScheduleStore = {
+    find: async (...find) => (await this.#broker()).schedules.find(...find),
+    define: async (schedule) => {
+      await (await this.#broker()).schedules.define(schedule);
+    },
+    list: async (queue) => (await this.#broker()).schedules.list(queue),
+    pause: async (...pause) => (await this.#broker()).schedules.pause(...pause),
+    resume: async (...resume) =>
+      (await this.#broker()).schedules.resume(...resume),
+    remove: async (...remove) =>
+      (await this.#broker()).schedules.remove(...remove),
   };
   readonly #broker: () => Promise<Broker>;
   readonly #clock: TestClock;

@@ -21,6 +21,7 @@ import { type Ending, LeasedHoldings } from "../worker/holdings.ts";
 import { JobUpdates } from "../worker/job_updates.ts";
 import { endedOf, settlementOf } from "../worker/outcomes.ts";
 import { BATCH_BYTES, BATCH_JOBS } from "../worker/prefetch.ts";
+import { ScheduleFirer } from "../worker/schedule_firer.ts";
 
 /** As many asynchronous jobs at once as a worker runs if it is told nothing. */
 const CONCURRENCY = 10;
@@ -164,7 +165,7 @@ export class TestWorker {
       );
       if (clock.nowMs >= targetMs || this.#ending.signal.aborted) return;
       this.#setDeadlines();
-      clock.nowMs = this.#nextMoment(targetMs);
+      clock.nowMs = await this.#nextMoment(targetMs);
       for (const key of this.#abortOverdue()) running.delete(key);
     }
   }
@@ -196,9 +197,20 @@ export class TestWorker {
   async #startDue(): Promise<void> {
     const broker = await this.#parts.broker();
     for (const queue of await broker.queues()) {
-      while ((await broker.reap(queue)).more);
+      await this.#reap(broker, queue);
       const holdings = this.#holdingsOf(broker, queue);
       while (await this.#startBatch(holdings));
+    }
+  }
+
+  async #reap(broker: Broker, queue: string): Promise<void> {
+    for (;;) {
+      const { more, schedulesDue } = await broker.reap(queue);
+      if (schedulesDue) {
+        const firer = new ScheduleFirer(broker.schedules);
+        await firer.fire(queue, this.#ending.signal);
+      }
+      if (!more) return;
     }
   }
 
@@ -298,12 +310,16 @@ export class TestWorker {
   }
 
   /** The next moment at which something happens, `limitMs` at the latest. */
-  #nextMoment(limitMs: number): number {
+  async #nextMoment(limitMs: number): Promise<number> {
     const { nowMs } = this.#parts.clock;
     let next = limitMs;
     for (const ms of this.#due) {
       if (ms <= nowMs) this.#due.delete(ms);
       else if (ms < next) next = ms;
+    }
+    const { schedules } = await this.#parts.broker();
+    for (const { nextMs = Infinity } of await schedules.list()) {
+      if (nextMs > nowMs && nextMs < next) next = nextMs;
     }
     for (const { deadlineMs = Infinity } of this.#open.values()) {
       if (deadlineMs > nowMs && deadlineMs < next) next = deadlineMs;

@@ -8,6 +8,7 @@ import type { CallError, CallVerb, FromThread, ToThread } from "./protocol.ts";
 
 type JobStore = JobContext["store"];
 type UpdatesPage = Awaited<ReturnType<JobStore["updates"]["read"]>>;
+type Schedules = JobStore["schedules"];
 type Changed = Parameters<JobStore["watchResults"]>[2];
 
 /** The worker's broker for job code: calls over a port to the main thread. */
@@ -17,6 +18,14 @@ export class PortJobStore implements JobStore {
       await this.#call("read_updates", args) as UpdatesPage,
     watch: (queue, id, changed) =>
       this.#watch("watch_updates", queue, id, () => changed()),
+  };
+  readonly schedules: Schedules = {
+    find: (...args) => this.#schedules("find", args),
+    define: (...args) => this.#schedules("define", args),
+    list: (...args) => this.#schedules("list", args),
+    pause: (...args) => this.#schedules("pause", args),
+    resume: (...args) => this.#schedules("resume", args),
+    remove: (...args) => this.#schedules("remove", args),
   };
   readonly #post: (message: FromThread) => void;
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
@@ -100,6 +109,13 @@ export class PortJobStore implements JobStore {
         if (this.#watches.delete(watch)) await this.#call("unwatch", [watch]);
       },
     };
+  }
+
+  #schedules<V extends keyof Schedules>(
+    verb: V,
+    args: Parameters<Schedules[V]>,
+  ): ReturnType<Schedules[V]> {
+    return this.#call("schedules", [verb, ...args]) as ReturnType<Schedules[V]>;
   }
 
   #call(verb: CallVerb, args: readonly unknown[]): Promise<unknown> {

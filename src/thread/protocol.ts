@@ -149,7 +149,9 @@ export type CallVerb =
   | "watch_updates"
   | "unwatch"
   | "cancel"
-  | "unlock";
+  | "unlock"
+  /** The first argument is a verb of `ScheduleStore`. */
+  | "schedules";
 
 /** An error of the library that must arrive as itself on the other side. */
 export interface CallError extends ErrorData {

@@ -5,17 +5,19 @@ import {
   MAX_BATCH_JOBS,
   type ResultsChanged,
 } from "../broker/broker.ts";
+import type { StoredSchedule } from "../broker/schedules.ts";
 import { ArgumentError, EnqueueUncertainError } from "../errors.ts";
 import { isJobId } from "../job/message.ts";
 import { errorData } from "../job/outcome.ts";
-import { checkQueueName } from "../job/policy.ts";
+import { checkQueueName, checkScheduleName } from "../job/policy.ts";
 import type { CallError, FromThread, ToThread } from "../thread/protocol.ts";
 
 type Call = Extract<FromThread, { kind: "call" }>;
 
 /**
- * Serves what job code asks of its worker's broker: to store jobs and to learn
- * of outcomes and updates, and nothing else. What comes from there is not trusted.
+ * Serves what job code asks of its worker's broker: to store jobs and
+ * schedules and to learn of outcomes and updates, and nothing else. What comes
+ * from there is not trusted.
  */
 export class JobCalls {
   readonly #store: JobStore;
@@ -96,6 +98,30 @@ export class JobCalls {
         await (await opening)?.[Symbol.asyncDispose]();
         return undefined;
       }
+      case "schedules":
+        return await this.#runSchedules(args);
+    }
+  }
+
+  async #runSchedules(
+    [verb, first, second]: readonly unknown[],
+  ): Promise<unknown> {
+    const { schedules } = this.#store;
+    switch (verb) {
+      case "find":
+        return await schedules.find(queueName(first), scheduleName(second));
+      case "define":
+        return await schedules.define(checkSchedule(first));
+      case "list":
+        return await schedules.list(
+          first === undefined ? undefined : queueName(first),
+        );
+      case "pause":
+        return await schedules.pause(queueName(first), scheduleName(second));
+      case "resume":
+        return await schedules.resume(checkSchedule(first), Number(second));
+      case "remove":
+        return await schedules.remove(queueName(first), scheduleName(second));
     }
   }
 
@@ -140,6 +166,21 @@ function checkCancellations(value: unknown): Cancellation[] {
 function queueName(value: unknown): string {
   checkQueueName(value as string);
   return value as string;
+}
+
+function scheduleName(value: unknown): string {
+  checkScheduleName(value as string);
+  return value as string;
+}
+
+function checkSchedule(value: unknown): StoredSchedule {
+  const { queue, name, definition, nextMs } = Object(value);
+  return {
+    queue: queueName(queue),
+    name: scheduleName(name),
+    definition: text(definition),
+    nextMs: Number(nextMs),
+  };
 }
 
 function texts(value: unknown): string[] {

@@ -1,12 +1,16 @@
 import { type Broker, WrongTypeError } from "../broker/broker.ts";
+import { BrokerError } from "../errors.ts";
 import { brokerLog, lifecycleLog } from "../log.ts";
 import { sleep } from "../time/sleep.ts";
+import type { ScheduleFirer } from "./schedule_firer.ts";
 
 /** With so many queues, one worker of a master is enough for all of them. */
 const MANY_QUEUES = 100;
 const EVERY_MS = 1_000;
 /** A queue with a foreign key is tried again, and complained of, so often. */
 const SPOILED_MS = 60_000;
+/** Schedules that the broker refuses to fire are tried again so often. */
+const REFUSED_MS = 5_000;
 
 /** What the reaper tells its worker. */
 export interface ReaperEvents {
@@ -16,7 +20,7 @@ export interface ReaperEvents {
 
 /**
  * The step that every worker takes about once a second: moves due jobs to
- * ready, and recovers what lapsed workers held. A queue whose tick another
+ * ready, fires schedules, and recovers what lapsed workers held. A queue whose tick another
  * worker has just advanced is left alone for 1 to 3 s.
  */
 export class Reaper {
@@ -24,6 +28,8 @@ export class Reaper {
   readonly #queues: readonly string[];
   readonly #events: ReaperEvents;
   readonly #nextMs = new Map<string, number>();
+  readonly #nextFireMs = new Map<string, number>();
+  #firer: ScheduleFirer | undefined;
 
   /** @param first This worker reaps even if there are very many queues. */
   constructor(
@@ -82,9 +88,29 @@ export class Reaper {
           { worker, jobs, queue },
         );
       }
+      if (reaped.schedulesDue) await this.#fire(queue, stopping);
       if (!reaped.more || stopping.aborted) return advanced;
       // Reserves of this and other workers come between two steps.
       await sleep(0);
+    }
+  }
+
+  async #fire(queue: string, stopping: AbortSignal): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs < (this.#nextFireMs.get(queue) ?? 0)) return;
+    // What reads cron expressions is loaded by those who have some.
+    const { ScheduleFirer } = await import("./schedule_firer.ts");
+    this.#firer ??= new ScheduleFirer(this.#broker.schedules);
+    try {
+      await this.#firer.step(queue, stopping);
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      // It is full, perhaps: that must not keep others from their turn.
+      this.#nextFireMs.set(queue, nowMs + REFUSED_MS);
+      brokerLog.error("Schedules of queue {queue} wait: {error}", {
+        queue,
+        error: error.message,
+      });
     }
   }
 }

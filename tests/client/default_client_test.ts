@@ -62,6 +62,7 @@ Deno.test("inside a job the broker of its worker is used", async () => {
   assert.deepEqual(JSON.parse(stdout), {
     attempt: 2,
     result: 3,
+    dueMs: 300_000,
     args: [[1, 2], [3, 4], [5, 6], [7, 8]],
   });
   assert.deepEqual(await redis.call("KEYS", "*"), []);

@@ -69,6 +69,9 @@ export class QueueKeys {
   /** Hash: job of this queue and who waits for it. List: those that ended. */
   readonly awaited: string;
   readonly arrivals: string;
+  /** Hash: name and definition. Sorted set: name and next due time. */
+  readonly schedules: string;
+  readonly scheduleDue: string;
   /** Hash: schema version, tick, batch number, counters. */
   readonly meta: string;
   readonly #prefix: string;
@@ -96,6 +99,8 @@ export class QueueKeys {
     this.blockedDue = prefix + "blocked_due";
     this.awaited = prefix + "awaited";
     this.arrivals = prefix + "arrivals";
+    this.schedules = prefix + "schedules";
+    this.scheduleDue = prefix + "schedule_due";
     this.meta = prefix + "meta";
   }
 
@@ -164,11 +169,11 @@ export function splitId(id: string): IdParts {
 const TYPES: readonly (readonly [RegExp, string])[] = [
   [/:(ready|inbox|suspect|crashed|ring|arrivals)$/, "list"],
   [
-    /:(scheduled|retry|lone|failed|workers|buckets|put_back|group_due|blocked_due|cancelled(_until)?)$/,
+    /:(scheduled|retry|lone|failed|workers|buckets|put_back|group_due|blocked_due|schedule_due|cancelled(_until)?)$/,
     "zset",
   ],
   [
-    /:(meta|held:.*|results:.*|groups|unique|blocked|awaited)$|^[^{]*:worker:/,
+    /:(meta|schedules|held:.*|results:.*|groups|unique|blocked|awaited)$|^[^{]*:worker:/,
     "hash",
   ],
   [/:once:/, "string"],

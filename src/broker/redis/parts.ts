@@ -9,6 +9,7 @@ import { KeySpace } from "./keys.ts";
 import type { RedisJobStoreParts } from "./redis_job_store.ts";
 import { ReplicatedConnection } from "./replicas.ts";
 import { ResultLimiter } from "./results.ts";
+import { RedisSchedules } from "./schedules.ts";
 import { ConnectionRunner, type Scripts, type ScriptTexts } from "./scripts.ts";
 import { Successors } from "./successors.ts";
 import { RedisUpdates } from "./updates.ts";
@@ -34,6 +35,7 @@ export class RedisParts implements RedisJobStoreParts, AsyncDisposable {
   readonly limiter: ResultLimiter;
   readonly successors: Successors;
   readonly updates: RedisUpdates;
+  readonly schedules: RedisSchedules;
   readonly #isClient: boolean;
   #channels: ChannelWatcher | undefined;
 
@@ -73,6 +75,7 @@ export class RedisParts implements RedisJobStoreParts, AsyncDisposable {
     );
     this.successors = new Successors(this.storing, this.storer, this.space);
     this.updates = new RedisUpdates(this);
+    this.schedules = new RedisSchedules(this);
   }
 
   channels(): ChannelWatcher {

@@ -1,13 +1,13 @@
 -- One step of the reaper: due jobs move; once a second the tick advances.
 -- KEYS: meta, workers, scheduled, retry, lone, ready, suspect, crashed, inbox,
 --       failed, buckets, groups, ring, due, cancelled, cancelled until, blocked
---       due, arrivals
+--       due, arrivals, schedule due
 -- ARGV: a tick in ms, ticks of a lease, age of results in ms, age of the
 --       failed set in ms
 -- Returns: advanced (1 or 0), more (1 or 0), suspects and crashed, lapsed
 --       workers, expired result buckets (name, last write, ...), jobs that wait
 --       for others so long that these are to be looked at, how many have ended
---       for which others wait
+--       for which others wait, schedules due
 -- Errors: WRONGTYPE
 local meta, workers, ready, suspect, inbox = KEYS[1], KEYS[2], KEYS[6], KEYS[7], KEYS[9]
 redis.call('HDEL', meta, '')
@@ -99,4 +99,4 @@ if #looks > 0 or groups or tonumber(state[4] or '0') > 0 then
   groups.offer(meta, ready)
 end
 return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired, blocked,
-  redis.call('LLEN', KEYS[18]) }
+  redis.call('LLEN', KEYS[18]), redis.call('ZCOUNT', KEYS[19], '-inf', now) }

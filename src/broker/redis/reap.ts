@@ -27,6 +27,7 @@ export async function reap(
     expired,
     blocked,
     arrivals,
+    due,
   ] = await runner.run(
     "reap",
     [
@@ -48,9 +49,10 @@ export async function reap(
       keys.cancelledUntil,
       keys.blockedDue,
       keys.arrivals,
+      keys.scheduleDue,
     ],
     [TICK_MS, LEASE_TICKS, resultAgeMs, failedAgeMs].map(String),
-  ) as [number, number, number, string[], string[], string[], number];
+  ) as [number, number, number, string[], string[], string[], number, number];
   return {
     advanced: advanced === 1,
     more: more === 1,
@@ -59,5 +61,6 @@ export async function reap(
     expired,
     blocked,
     arrivals,
+    schedulesDue: due > 0,
   };
 }

@@ -20,11 +20,12 @@ import type { Connection } from "./connection.ts";
 import { RedisControl } from "./control.ts";
 import { readCounts } from "./counts.ts";
 import type { QueueKeys } from "./keys.ts";
+import { readQueueNames } from "./queue_names.ts";
 import { reap } from "./reap.ts";
 import { reconcile } from "./reconcile.ts";
 import { RedisJobStore } from "./redis_job_store.ts";
 import { reserve, take } from "./reserve.ts";
-import { ConnectionRunner, explain, Scripts } from "./scripts.ts";
+import { ConnectionRunner, Scripts } from "./scripts.ts";
 import {
   recordCalls,
   settleAll,
@@ -105,17 +106,8 @@ export class RedisBroker extends RedisJobStore implements Broker {
     );
   }
 
-  async queues(): Promise<string[]> {
-    const { queues } = this.#parts.space;
-    try {
-      const names = await this.#parts.connection
-        .call(queues, ["SMEMBERS", queues]) as string[];
-      return names.sort();
-    } catch (error) {
-      throw await explain(this.#parts.connection, error, "list queues", [
-        queues,
-      ]);
-    }
+  queues(): Promise<string[]> {
+    return readQueueNames(this.#parts.connection, this.#parts.space);
   }
 
   cancelled(queue: string, after: number): Promise<Cancelled> {

@@ -5,6 +5,7 @@ import type {
   JobStore,
   ResultsChanged,
 } from "../broker.ts";
+import type { Schedules } from "../schedules.ts";
 import type { Updates } from "../updates.ts";
 import { cancel } from "./cancelling.ts";
 import type { ChannelWatcher } from "./channels.ts";
@@ -27,6 +28,7 @@ export interface RedisJobStoreParts {
   readonly introductions: Introductions;
   readonly successors: Successors;
   readonly updates: Updates;
+  readonly schedules: Schedules;
   /** What hears of outcomes; asked when it is needed. */
   channels(): ChannelWatcher;
 }
@@ -34,11 +36,13 @@ export interface RedisJobStoreParts {
 /** The part of the broker that programs use which send jobs. */
 export class RedisJobStore implements JobStore {
   readonly updates: Updates;
+  readonly schedules: Schedules;
   readonly #parts: RedisJobStoreParts;
 
   constructor(parts: RedisJobStoreParts) {
     this.#parts = parts;
     this.updates = parts.updates;
+    this.schedules = parts.schedules;
   }
 
   async enqueue(entries: readonly Entry[]): Promise<string[]> {

@@ -9,6 +9,7 @@ import { Groups, parseGrouped } from "./groups.ts";
 import { waitingCount } from "./reserve.ts";
 import { expireOutcomes } from "./results.ts";
 import { readRule } from "./rules.ts";
+import { areSchedulesDue } from "./schedules.ts";
 import {
   CRASHED,
   LONE,
@@ -48,7 +49,7 @@ export function reapNothing(store: Store, name: string): Reaped | undefined {
     now,
   );
   if (looks !== undefined) return undefined;
-  return answer(store, queue, tick, false, false);
+  return answer(store, queue, tick, now, false, false);
 }
 
 /** See `Broker.reap`; in the open transaction. */
@@ -67,7 +68,7 @@ export function reap(store: Store, name: string): Reaped {
   }
   const groups = new Groups(store, queue, readRule(store, queue).limits);
   if (groups.look(MOVE_JOBS)) more = true;
-  return answer(store, queue, advanced ? tick + 1 : tick, advanced, more);
+  return answer(store, queue, advanced ? tick + 1 : tick, now, advanced, more);
 }
 
 /** A clock that went back counts as a tick too, else all would stand still. */
@@ -79,6 +80,7 @@ function answer(
   store: Store,
   queue: number,
   tick: number,
+  now: number,
   advanced: boolean,
   more: boolean,
 ): Reaped {
@@ -91,7 +93,8 @@ function answer(
   ).map(([name]) => name as string);
   const suspects = waitingCount(store, queue, SUSPECT) +
     waitingCount(store, queue, CRASHED);
-  return { advanced, more, lapsed, suspects };
+  const schedulesDue = areSchedulesDue(store, queue, now);
+  return { advanced, more, lapsed, suspects, schedulesDue };
 }
 
 function advance(store: Store, queue: number, tick: number, now: number): void {

@@ -36,7 +36,8 @@ const PRAGMAS = `
  * - `queue.ready`, `scheduled`, `retry`, `results`, `result_bytes`: counters,
  *   because counting a million rows takes 70 ms; `seq`: last number given;
  * - `bucket`: outcomes of up to 128 jobs of one producer; `change`: its place
- *   in the order of last writes.
+ *   in the order of last writes;
+ * - `schedule.next`: its next due time; none: it is paused.
  */
 const TABLES = `
   CREATE TABLE queue (
@@ -156,6 +157,11 @@ const ADDED = `
     queue INTEGER, job TEXT, until INTEGER NOT NULL, PRIMARY KEY (queue, job)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS updated_job_until ON updated_job (queue, until);
+  CREATE TABLE IF NOT EXISTS schedule (
+    queue INTEGER, name TEXT, definition TEXT NOT NULL, next INTEGER,
+    PRIMARY KEY (queue, name)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS schedule_next ON schedule (queue, next);
 `;
 
 /**

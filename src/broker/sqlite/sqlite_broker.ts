@@ -29,6 +29,7 @@ import { take } from "./take.ts";
 import { ResultWatch } from "./result_watch.ts";
 import { readOutcomes, storeOutcomes } from "./results.ts";
 import { readRule, SqliteControl } from "./rules.ts";
+import { SqliteSchedules } from "./schedules.ts";
 import { openDatabase, schemaVersion } from "./schema.ts";
 import { haveEnded } from "./successors.ts";
 import { settle } from "./settle.ts";
@@ -56,6 +57,7 @@ export interface SqliteOptions extends OpenOptions {
 export class SqliteBroker implements Broker {
   readonly control: SqliteControl;
   readonly updates: SqliteUpdates;
+  readonly schedules: SqliteSchedules;
   readonly #store: Store;
   readonly #transactions: Transactions;
   readonly #wakeUp: WakeUp;
@@ -70,6 +72,7 @@ export class SqliteBroker implements Broker {
       if (this.#store.takeNews()) this.#wakeUp.give();
     };
     this.#transactions = new Transactions(db, path, committed, lockedMs);
+    this.schedules = new SqliteSchedules(this.#store, this.#transactions);
     this.control = new SqliteControl(this.#store, this.#transactions);
     const parts = [this.#store, this.#transactions, this.#wakeUp] as const;
     this.#watch = new ResultWatch(...parts);

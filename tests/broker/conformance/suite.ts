@@ -21,6 +21,7 @@ import { renewCases } from "./renew.ts";
 import { reserveCases } from "./reserve.ts";
 import { resultsCases } from "./results.ts";
 import { Scene, type Test } from "./scene.ts";
+import { schedulesCases } from "./schedules.ts";
 import { settleCases } from "./settle.ts";
 import type { OpenStore } from "./store.ts";
 import { stormCases } from "./storm.ts";
@@ -60,6 +61,7 @@ export function exercise(name: string, open: OpenStore): void {
       groupsCases,
       afterCases,
       inspectorCases,
+      schedulesCases,
       stormCases,
     ]
   ) cases(test);
