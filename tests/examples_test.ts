@@ -106,6 +106,14 @@ Deno.test("the progress example shows how far a job is, and a story as it is tol
   );
 });
 
+Deno.test("the heartbeat example runs on its schedule, and pauses it", async () => {
+  await using folder = new TempDir();
+  const file = join(folder.path, "beats.txt");
+  const output = await runExample("heartbeat.ts", file);
+  assert.match(output, /^beat: every second, next at \S+Z\nthree beats\n/);
+  assert.match(output, /paused: true\n$/);
+});
+
 Deno.test("the pages example comes back when a server says so", async () => {
   let requests = 0;
   await using server = Deno.serve(

@@ -8,7 +8,14 @@ import { TempDir } from "./harness/temp_dir.ts";
 import { type Block, blocks, codeSpans, setting } from "./readme/blocks.ts";
 import { ReaderProject, ROOT } from "./readme/project.ts";
 
-const COMMANDS = ["run", "invoke", "monitor", "failed list", "doctor"];
+const COMMANDS = [
+  "run",
+  "invoke",
+  "monitor",
+  "failed list",
+  "schedule add",
+  "doctor",
+];
 /** Not in the help: the historical spelling, and -v more than once. */
 const HIDDEN = /^(--quite|-v+)$/;
 const README = Deno.readTextFileSync(join(ROOT, "README.md"));
@@ -88,7 +95,8 @@ async function readHelp(command: string): Promise<string[]> {
 /** Each option in `mqk <command> --options`, unless the command knows it. */
 async function unknownOptions(line: string): Promise<string[]> {
   const words = line.split(/\s+/);
-  const command = words.slice(1, words[1] === "failed" ? 3 : 2).join(" ");
+  const command = words.slice(1, /^(failed|schedule)$/.test(words[1]) ? 3 : 2)
+    .join(" ");
   const known = await helpOf(command);
   return words
     .filter((word) => /^--?[a-z]/.test(word))

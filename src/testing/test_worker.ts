@@ -208,7 +208,7 @@ export class TestWorker {
       const { more, schedulesDue } = await broker.reap(queue);
       if (schedulesDue) {
         const firer = new ScheduleFirer(broker.schedules);
-        await firer.fire(queue, this.#ending.signal);
+        await firer.step(queue, this.#ending.signal);
       }
       if (!more) return;
     }
