@@ -6,7 +6,11 @@ const MAX_LINES = 400;
 
 /** Which parts of `src/` a part may import; leaves may be imported by all. */
 const ALLOWED: Record<string, readonly string[]> = {
-  cli: ["master", "worker", "client", "broker", "job", "loader/jsonc.ts"],
+  cli: [
+    ...["master", "worker", "cron", "client", "broker", "job"],
+    "loader/jsonc.ts",
+  ],
+  cron: ["worker/reaper.ts", "broker", "job"],
   worker: ["broker", "job", "thread/protocol.ts"],
   testing: [
     "broker",

@@ -14,6 +14,7 @@ const COMMANDS = [
   "monitor",
   "failed list",
   "schedule add",
+  "cron",
   "doctor",
 ];
 /** Not in the help: the historical spelling, and -v more than once. */

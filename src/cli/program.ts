@@ -2,6 +2,7 @@ import { Command, CommanderError } from "npm:commander@15.1.0";
 import denoJson from "../../deno.json" with { type: "json" };
 import { ArgumentError } from "../errors.ts";
 import { cancelCommand } from "./cancel.ts";
+import { cronCommand } from "./cron.ts";
 import { doctorCommand } from "./doctor.ts";
 import { failedCommand } from "./failed.ts";
 import { invokeCommand } from "./invoke.ts";
@@ -62,6 +63,7 @@ function program(setExitCode: SetExitCode): Command {
     resumeCommand(setExitCode),
     limitCommand(setExitCode),
     scheduleCommand(setExitCode),
+    cronCommand(setExitCode),
     doctorCommand(setExitCode),
   ];
   for (const command of commands) program.addCommand(command);

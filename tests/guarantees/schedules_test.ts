@@ -27,8 +27,8 @@ async function drain(broker: Broker, queue: string): Promise<string[]> {
   const ids: string[] = [];
   for (;;) {
     const taken = await broker.take(queue, 1000, 2 ** 24);
-    if (taken.length === 0) return ids;
-    ids.push(...taken.map((text) => decodeMessage(text).id!));
+    if (taken.messages.length === 0) return ids;
+    ids.push(...taken.messages.map((text) => decodeMessage(text).id!));
   }
 }
 

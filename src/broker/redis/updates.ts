@@ -67,7 +67,10 @@ export class RedisUpdates implements Updates {
     id: string,
     changed: () => void,
   ): Promise<AsyncDisposable> {
-    const { channels, space } = this.#parts;
-    return channels().watch(space.of(queue).updated(id), () => changed());
+    const { space } = this.#parts;
+    return this.#parts.channels().watch(
+      space.of(queue).updated(id),
+      () => changed(),
+    );
   }
 }
