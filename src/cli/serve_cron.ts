@@ -2,7 +2,6 @@ import { openBroker } from "../broker/open.ts";
 import { defineSchedule } from "../client/schedules.ts";
 import { CronRunner } from "../cron/cron_runner.ts";
 import { CronProgram } from "../cron/program.ts";
-import { ArgumentError } from "../errors.ts";
 import { checkQueueName } from "../job/policy.ts";
 import { lifecycleLog } from "../log.ts";
 import { listenToSignals } from "../master/signals.ts";
@@ -106,7 +105,7 @@ function flags(options: CronOptions): string[] {
 /**
  * An older Deno calls the handlers by itself, in each process.
  *
- * @throws {ArgumentError} If there is none that leaves it to us.
+ * @throws {Error} If there is none that leaves it to us.
  */
 async function checkDeno(deno: string): Promise<void> {
   let text: string;
@@ -115,14 +114,14 @@ async function checkDeno(deno: string): Promise<void> {
       .output();
     text = new TextDecoder().decode(stdout);
   } catch (error) {
-    throw new ArgumentError(
+    throw new Error(
       "Cannot run the program: it needs Deno, and there is no deno in PATH",
       { cause: error },
     );
   }
   const [, major, minor] = /^deno (\d+)\.(\d+)/.exec(text) ?? [];
   if (Number(major) > 2 || Number(minor) >= 7) return;
-  throw new ArgumentError(
+  throw new Error(
     "Cannot run the program: it needs Deno 2.7 or later, and the one in PATH " +
       `is ${text.split("\n")[0]}`,
   );

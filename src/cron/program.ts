@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { ArgumentError } from "../errors.ts";
 
 /** What a program has asked for with one `Deno.cron`. */
 export interface Registration {
@@ -72,7 +71,7 @@ export class CronProgram implements AsyncDisposable {
   /**
    * Starts a program.
    *
-   * @throws {ArgumentError} If there is no Deno to run it.
+   * @throws {Error} If there is no Deno to run it.
    */
   static start(options: CronProgramOptions): CronProgram {
     const resources = new AsyncDisposableStack();
@@ -84,7 +83,7 @@ export class CronProgram implements AsyncDisposable {
     } catch (error) {
       void resources.disposeAsync();
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new ArgumentError(
+      throw new Error(
         `Cannot run the program: it needs Deno, and there is no ${options.deno}`,
         { cause: error },
       );

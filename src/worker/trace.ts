@@ -1,11 +1,11 @@
-import type { Broker } from "../broker/broker.ts";
 import { brokerLog } from "../log.ts";
 
 /** The same broker, with a log line for each command: `-vvv`. */
-export function traced(broker: Broker): Broker {
+export function traced<T extends object>(broker: T): T {
   return new Proxy(broker, {
     get(target, name) {
       const member = Reflect.get(target, name, target);
+      if (name === "schedules") return traced(member as object);
       if (typeof member !== "function") return member;
       return (...args: unknown[]) => {
         const startedMs = performance.now();
