@@ -102,9 +102,14 @@ export class CronRunner {
     const { broker, queue } = this.#parts;
     while (!stopping.aborted) {
       try {
-        const taken = await broker.take(queue, TAKE_JOBS, MAX_BATCH_BYTES);
-        for (const text of taken) await this.#start(program, text, stopping);
-        if (taken.length === 0) await broker.wait([queue], stopping);
+        const { messages, blockedMs } = await broker.take(
+          queue,
+          TAKE_JOBS,
+          MAX_BATCH_BYTES,
+        );
+        for (const text of messages) await this.#start(program, text, stopping);
+        if (blockedMs !== undefined) await sleep(blockedMs, stopping);
+        else if (messages.length === 0) await broker.wait([queue], stopping);
       } catch (error) {
         brokerLog.warn("Cannot take what is due: {error}", {
           error: (error as Error).message,
