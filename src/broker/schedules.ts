@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Ties } from "../job/ties.ts";
 
 /** A schedule as it is stored. */
 export interface StoredSchedule {
@@ -67,6 +68,8 @@ export interface Firing {
   readonly schedule: StoredSchedule;
   /** The messages of its jobs, at most 100. */
   readonly messages: readonly string[];
+  /** What these are tied to, one by one; left out: to nothing. */
+  readonly ties?: readonly Ties[];
   /** Its next due time; `Infinity`: never again. */
   readonly nextMs: number;
 }
@@ -79,7 +82,8 @@ export interface Schedules extends ScheduleStore {
   /**
    * Puts jobs of schedules at the end of ready, each in one step with the next
    * due time, and only if the schedule is as it was: of many that fire the
-   * same due time a single one does. Answers how many did.
+   * same due time a single one does. A job
+   * whose unique key another one has is left out. Answers how many fired.
    *
    * @throws {BrokerError} If it was refused, e.g. because the store is full.
    */

@@ -1,13 +1,8 @@
 import { Buffer } from "node:buffer";
-import { hash } from "node:crypto";
-import type { Entry, Predecessor, UniqueKey } from "../broker/broker.ts";
+import type { Entry, Predecessor } from "../broker/broker.ts";
 import { ArgumentError, BrokerError } from "../errors.ts";
 import { encodeArguments } from "../job/arguments.ts";
-import {
-  encodeWithArguments,
-  MAX_MESSAGE_BYTES,
-  type Message,
-} from "../job/message.ts";
+import { encodeWithArguments, MAX_MESSAGE_BYTES } from "../job/message.ts";
 import {
   checkPolicy,
   checkQueueName,
@@ -17,9 +12,9 @@ import {
   type JobName,
   type JobPolicy,
   type JobSpec,
-  type UniquePolicy,
 } from "../job/policy.ts";
 import { printPredecessor } from "../job/predecessors.ts";
+import { chosenKey } from "../job/unique.ts";
 import { parseReference } from "../job/reference.ts";
 import type { ScheduleSpec } from "../job/schedule.ts";
 import type { Client, JobCall } from "./client.ts";
@@ -168,7 +163,7 @@ export class StoreClient implements Client {
     const after = spec.after === undefined
       ? undefined
       : predecessorsOf([spec.after].flat());
-    const unique = spec.unique && uniqueKey(spec.unique, spec.job, json);
+    const unique = spec.unique && chosenKey(spec.unique, spec.job, json);
     const message = encodeWithArguments({
       id,
       job: spec.job,
@@ -177,7 +172,8 @@ export class StoreClient implements Client {
       backoff: spec.backoff ?? "exponential",
       attempt: 1,
       result: spec.result ?? true,
-      unique: unique && inMessage(unique, spec.unique!),
+      // What time lets go a worker need not know.
+      unique: unique?.until && { key: unique.key, until: unique.until },
       group: spec.group,
       after: after?.map(printPredecessor),
       onFailure: after && spec.onFailure === "skip" ? "skip" : undefined,
@@ -191,7 +187,11 @@ export class StoreClient implements Client {
       delayMs: spec.delay === undefined ? undefined : spec.delay * 1000,
       atMs: spec.at?.getTime(),
       idempotencyKey: spec.idempotencyKey,
-      unique,
+      unique: unique && {
+        key: unique.key,
+        seconds: unique.seconds,
+        replace: spec.unique?.onConflict === "replace",
+      },
       group: spec.group,
       after,
     };
@@ -230,28 +230,6 @@ function predecessorsOf(names: readonly JobName[]): Predecessor[] {
     }
     return { queue, id };
   });
-}
-
-/** The unique key of a job: by default that of the same call. */
-function uniqueKey(
-  { key, for: period, onConflict }: UniquePolicy,
-  job: string,
-  args: string,
-): UniqueKey {
-  return {
-    key: key ?? hash("sha1", `${job}\n${args}`),
-    seconds: typeof period === "number" ? period : undefined,
-    replace: onConflict === "replace",
-  };
-}
-
-/** What a worker must know of it: nothing, if time lets it go. */
-function inMessage(
-  { key, seconds }: UniqueKey,
-  { for: period }: UniquePolicy,
-): Message["unique"] {
-  if (seconds !== undefined) return undefined;
-  return { key, until: period === "waiting" ? "start" : "end" };
 }
 
 function checkSize(message: string): void {

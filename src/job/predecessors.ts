@@ -1,4 +1,4 @@
-import { decodeOutcome, type ErrorData } from "./outcome.ts";
+import { decodeOutcome } from "./outcome.ts";
 
 /**
  * How a job ended that another one was to wait for.
@@ -23,7 +23,11 @@ export interface PredecessorOutcome {
   /** What it returned. */
   readonly value?: unknown;
   /** Its error, if it failed. */
-  readonly error?: ErrorData;
+  readonly error?: {
+    readonly name: string;
+    readonly message: string;
+    readonly stack?: string;
+  };
 }
 
 /** Reads stored outcomes: see `JobStore.results`. */

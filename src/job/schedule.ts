@@ -13,6 +13,7 @@ import {
   type JobSpec,
 } from "./policy.ts";
 import { parseReference } from "./reference.ts";
+import { chosenKey } from "./unique.ts";
 
 /**
  * A job and when it is due: by `cron`, or `every` so many seconds. A number is
@@ -33,7 +34,11 @@ import { parseReference } from "./reference.ts";
  */
 export interface ScheduleSpec<
   Args extends readonly unknown[] = readonly unknown[],
-> extends Omit<JobSpec, "delay" | "at" | "idempotencyKey"> {
+> extends
+  Omit<
+    JobSpec,
+    "delay" | "at" | "idempotencyKey" | "after" | "onFailure"
+  > {
   /** The function's arguments. Default: none. */
   args?: Readonly<Args>;
   /**
@@ -59,7 +64,13 @@ export interface ScheduleDefinition
 
 const MAX_EVERY_SECONDS = 366 * 86_400;
 const MISSED: readonly Missed[] = ["last", "all", "none"];
-const NO_POLICY = ["delay", "at", "idempotencyKey"] as const;
+const NO_POLICY = [
+  "delay",
+  "at",
+  "idempotencyKey",
+  "after",
+  "onFailure",
+] as const;
 
 /**
  * The stored form of a schedule: JSON without the fields that have their
@@ -78,6 +89,15 @@ export function encodeSchedule(spec: ScheduleSpec): string {
   if (refused !== undefined) {
     throw new ArgumentError(`Cannot take ${refused} in a schedule`);
   }
+  const { unique, group } = spec;
+  const isKept = unique === undefined ||
+    typeof unique.for !== "number" && unique.onConflict !== "replace";
+  if (!isKept) {
+    throw new ArgumentError(
+      'Cannot take this unique in a schedule: for must be "running" or ' +
+        '"waiting", and onConflict "keep"',
+    );
+  }
   parseReference(spec.job);
   checkTiming(spec);
   const { cron, timeZone, every, missed = "last", ttl, retries } = spec;
@@ -88,6 +108,7 @@ export function encodeSchedule(spec: ScheduleSpec): string {
       `Cannot use cron ${JSON.stringify(cron)}: no such time ever comes`,
     );
   }
+  const args = encodeArguments(spec.args ?? []);
   const text = JSON.stringify({
     v: 1,
     cron,
@@ -95,11 +116,13 @@ export function encodeSchedule(spec: ScheduleSpec): string {
     every,
     missed: missed === "last" ? undefined : missed,
     job: spec.job,
-    args: JSON.parse(encodeArguments(spec.args ?? [])),
+    args: JSON.parse(args),
     ttl: ttl === DEFAULT_TTL_SECONDS ? undefined : ttl,
     retries: retries === DEFAULT_RETRIES ? undefined : retries,
     backoff: backoff === "exponential" ? undefined : backoff,
     result: result ? undefined : false,
+    unique: unique && chosenKey(unique, spec.job, args),
+    group,
   });
   if (new TextEncoder().encode(text).length > MAX_MESSAGE_BYTES / 2) {
     throw new ArgumentError(
@@ -131,10 +154,20 @@ export function decodeSchedule(text: string): ScheduleDefinition {
 
 /** The spec of which a stored schedule was made. */
 export function specOf(
-  { args, ...fields }: ScheduleDefinition,
+  { args, unique, after: _, onFailure: _none, ...fields }: ScheduleDefinition,
   queue: string,
 ): ScheduleSpec {
-  return { ...fields, args, queue };
+  return {
+    ...fields,
+    args,
+    queue,
+    ...(unique && {
+      unique: {
+        key: unique.key,
+        for: unique.until === "start" ? "waiting" : "running",
+      },
+    }),
+  };
 }
 
 /** The message of a schedule's job for one due time. */

@@ -60,16 +60,25 @@ export class ScheduleFirer {
       const { definition, times } = this.#readOnce(schedule.definition);
       const { firedMs, nextMs = Infinity } = times.due(dueMs, nowMs);
       const messages: string[] = [];
+      const { unique, group } = definition;
+      const isTied = unique !== undefined || group !== undefined;
+      const ties = isTied
+        ? firedMs.map((firedAtMs) => ({
+          id: `${name}.${firedAtMs}`,
+          unique: unique?.key,
+          group,
+        }))
+        : undefined;
       let bytes = 0;
       for (const firedAtMs of firedMs) {
         const message = scheduledMessage(definition, name, firedAtMs);
         bytes += message.length;
         if (messages.length > 0 && bytes > MAX_BATCH_BYTES) {
-          return { schedule, messages, nextMs: firedAtMs };
+          return { schedule, messages, ties, nextMs: firedAtMs };
         }
         messages.push(message);
       }
-      return { schedule, messages, nextMs };
+      return { schedule, messages, ties, nextMs };
     } catch (error) {
       brokerLog.error("Cannot read schedule {name} of queue {queue}: {error}", {
         name,

@@ -231,11 +231,11 @@ Deno.test("redis: a queue of a later version of this program is not touched", as
   await using broker = await open(server);
   await broker.register(["q"]);
   assert.equal(await server.call("HGET", "mqk:{q}:meta", "v"), "2");
-  await server.call("HSET", "mqk:{later}:meta", "v", "2");
+  await server.call("HSET", "mqk:{later}:meta", "v", "3");
   await assert.rejects(broker.register(["q", "later"]), SchemaError);
   await assert.rejects(
     broker.enqueue([{ ...job(1), queue: "later" }]),
-    /queue later: its keys have version 2, this program writes version 1/,
+    /queue later: its keys have version 3, this program writes version 2/,
   );
   assert.equal(await server.call("EXISTS", "mqk:{later}:ready"), 0);
 });

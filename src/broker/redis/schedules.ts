@@ -99,16 +99,28 @@ export class RedisSchedules implements Schedules {
 
   async fire(queue: string, firings: readonly Firing[]): Promise<number> {
     if (firings.length === 0) return 0;
+    const keys = this.#parts.space.of(queue);
     return await this.#parts.storer.run(
       "fire_schedules",
-      [this.#parts.space.of(queue).ready, ...this.#keys(queue)],
-      firings.flatMap(({ schedule, messages, nextMs }) => [
+      [
+        keys.ready,
+        ...this.#keys(queue),
+        keys.meta,
+        keys.unique,
+        keys.groups,
+        keys.ring,
+        keys.groupDue,
+      ],
+      firings.flatMap(({ schedule, messages, ties, nextMs }) => [
         schedule.name,
         digest(schedule.definition),
         score(schedule.nextMs!),
         score(nextMs),
         String(messages.length),
-        ...messages,
+        ...messages.flatMap((message, i) => {
+          const { id = "", unique = "", group = "" } = ties?.[i] ?? {};
+          return [id, unique, group, message];
+        }),
       ]),
     ) as number;
   }

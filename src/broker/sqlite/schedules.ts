@@ -1,3 +1,4 @@
+import type { Ties } from "../../job/ties.ts";
 import { MAX_BATCH_BYTES } from "../broker.ts";
 import type {
   DueSchedules,
@@ -7,6 +8,8 @@ import type {
   StoredSchedule,
 } from "../schedules.ts";
 import type { Value } from "./database.ts";
+import { Groups } from "./groups.ts";
+import { readRule } from "./rules.ts";
 import type { Store } from "./store.ts";
 import type { Transactions } from "./transaction.ts";
 
@@ -135,13 +138,19 @@ export class SqliteSchedules implements Schedules {
   fire(queue: string, firings: readonly Firing[]): Promise<number> {
     return this.#transactions.write("fire schedules", () => {
       let fired = 0;
-      for (const { schedule, messages, nextMs } of firings) {
+      for (const { schedule, messages, ties, nextMs } of firings) {
         const now = this.#row(queue, schedule.name);
         if (
           now === undefined || now.nextMs !== schedule.nextMs ||
           now.definition !== schedule.definition
         ) continue;
-        this.#store.push(this.#store.queue(queue), messages);
+        const id = this.#store.queue(queue);
+        if (ties === undefined) this.#store.push(id, messages);
+        else {
+          messages.forEach((message, i) =>
+            sendTied(this.#store, id, message, ties[i])
+          );
+        }
         this.#setNext(schedule, nextMs);
         fired++;
       }
@@ -169,6 +178,34 @@ export class SqliteSchedules implements Schedules {
       name,
     );
   }
+}
+
+/** Puts a job in line of its group, or into ready, if its key is free. */
+function sendTied(
+  store: Store,
+  queue: number,
+  message: string,
+  { id, unique, group }: Ties,
+): void {
+  if (unique !== undefined && !takeKey(store, queue, unique, id)) return;
+  if (group === undefined) return store.push(queue, [message]);
+  const { limits } = readRule(store, queue);
+  new Groups(store, queue, limits).add({ group, id, message });
+}
+
+/** Gives a unique key to a job, unless another one has it. */
+function takeKey(
+  { db }: Store,
+  queue: number,
+  key: string,
+  job: string,
+): boolean {
+  return db.run(
+    "INSERT OR IGNORE INTO uniq (queue, key, job) VALUES (?, ?, ?)",
+    queue,
+    key,
+    job,
+  ) > 0;
 }
 
 function column(nextMs: number): number {

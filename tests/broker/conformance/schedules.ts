@@ -136,6 +136,29 @@ function firingCases(test: Test): void {
     assert.equal(new Set(await s.drain()).size, 20);
   });
 
+  test("of a schedule with a unique key only one job is there at a time", async (s) => {
+    const nextMs = s.store.nowMs();
+    const fireAt = async (atMs: number) => {
+      const schedule = { ...await define(s, "a", { nextMs }), nextMs: atMs };
+      return await fire(s, {
+        schedule,
+        messages: [`at ${atMs - nextMs}`],
+        ties: [{ id: `a.${atMs}`, unique: "k", group: "g" }],
+        nextMs: atMs + 1000,
+      });
+    };
+    assert.equal(await fireAt(nextMs), 1);
+    assert.equal(await fireAt(nextMs + 1000), 1, "it fired, without a job");
+    await s.counts({ ready: 1 });
+    const worker = s.worker();
+    const { tokens: [token], messages: [text] } = await worker.reserve();
+    assert.equal(text, "at 0");
+    const ties = { id: `a.${nextMs}`, unique: "k", group: "g" };
+    await worker.settle({ kind: "done", token, ties });
+    assert.equal(await fireAt(nextMs + 2000), 1);
+    assert.deepEqual(await s.drain(), ["at 2000"]);
+  });
+
   test("what was fired, paused, changed or removed since does not fire", async (s) => {
     const { schedules } = s.broker;
     const nextMs = s.store.nowMs();
