@@ -20,6 +20,8 @@ const PLAIN: Message = {
   result: true,
   unique: { key: "k", until: "end" },
   group: "g",
+  after: ["q/p.0"],
+  onFailure: "skip",
   sentMs: 1_764_130_000_123,
 };
 

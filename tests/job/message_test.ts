@@ -22,6 +22,8 @@ const PLAIN: Message = {
   result: true,
   unique: undefined,
   group: undefined,
+  after: undefined,
+  onFailure: undefined,
   sentMs: undefined,
 };
 
@@ -45,6 +47,7 @@ Deno.test("a message is decoded as it was encoded, whatever differs from the def
       { sentMs: 1_764_130_000_123 },
       { unique: { key: "a.b", until: "start" as const } },
       { group: "tenant-7" },
+      { after: ["q/p.1"], onFailure: "skip" as const },
       { args: [] },
       { args: ["\u0000", "🦕", "\u2028", "9007199254740993", "", '"\\'] },
       { args: [[[]], { a: null, "": [{}] }] },
@@ -105,6 +108,9 @@ const UNDECODABLE: readonly (readonly [string, RegExp])[] = [
   ['{"v":1,"job":"sum","result":0}', /result/],
   ['{"v":1,"job":"sum","sent":"now"}', /"sent" must be a number/],
   ['{"v":1,"job":"sum","group":7}', /"group" must be text/],
+  ['{"v":1,"job":"sum","after":["x"]}', /"after" must be a list/],
+  ['{"v":1,"job":"sum","onFailure":"skip"}', /"after" must be a list/],
+  ['{"v":1,"job":"sum","after":[],"onFailure":1}', /"onFailure" must be/],
   ['{"v":1,"job":"sum","unique":"key"}', /"unique" must be/],
   ['{"v":1,"job":"sum","unique":{"key":"k","until":"x"}}', /"unique" must be/],
 ];

@@ -57,9 +57,9 @@ Deno.test("the message of a due time has the whole policy, and an id made of it"
   }));
   const text = scheduledMessage(definition, "night-ly_1", 1_790_000_000_000);
   const { sentMs, ...message } = decodeMessage(text);
-  assert.deepEqual(message, {
+  // What the message leaves out is of no interest here.
+  assert.deepEqual(JSON.parse(JSON.stringify(message)), {
     id: "night-ly_1.1790000000000",
-    uid: undefined,
     job: "./jobs/x.ts#f",
     args: ["a", 1],
     ttl: 5,
