@@ -5,6 +5,7 @@ import { parseRedisDsn } from "../../src/broker/redis_dsn.ts";
 import { Certificates } from "../harness/certificates.ts";
 import { RedisCluster } from "../harness/redis_cluster.ts";
 import { freePort, RedisServer } from "../harness/redis_server.ts";
+import { Sentinels } from "../harness/sentinels.ts";
 import { TempDir } from "../harness/temp_dir.ts";
 import type { OpenStore } from "./conformance/store.ts";
 import { exercise } from "./conformance/suite.ts";
@@ -26,6 +27,7 @@ end
 let server: RedisServer;
 let encryptedUrl: string;
 let cluster: RedisCluster;
+let sentinels: Sentinels;
 const folder = new TempDir();
 Deno.test.beforeAll(async () => {
   const own = new Certificates(folder);
@@ -39,9 +41,12 @@ Deno.test.beforeAll(async () => {
     ],
   });
   cluster = await RedisCluster.start();
+  // A busy machine must not become a failover: that is another test.
+  sentinels = await Sentinels.start({ downAfterMs: 60_000 });
   encryptedUrl = `rediss://127.0.0.1:${port}/2?prefix=other&ca=${own.ca}`;
 });
 Deno.test.afterAll(async () => {
+  await sentinels[Symbol.asyncDispose]();
   await cluster[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
@@ -98,4 +103,11 @@ exercise(
 exercise(
   "redis cluster",
   stores(() => cluster.dsn, (key, ...args) => cluster.call(key, ...args)),
+);
+exercise(
+  "redis, through Sentinel",
+  stores(
+    () => `${sentinels.dsn}?replicas=1`,
+    (_key, ...args) => sentinels.master.call(...args),
+  ),
 );

@@ -167,6 +167,21 @@ export function freePort(): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 
+/** Sends one command to any server or sentinel, on a connection of its own. */
+export async function callOnce(
+  port: number,
+  ...args: string[]
+): Promise<unknown> {
+  const client = newClient(`redis://127.0.0.1:${port}`);
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return await client.sendCommand(args);
+  } finally {
+    client.destroy();
+  }
+}
+
 // The return type is what createClient gives for these options.
 // deno-lint-ignore explicit-function-return-type
 function newClient(url: string) {
