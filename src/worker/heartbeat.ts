@@ -6,6 +6,7 @@ import {
 } from "../broker/broker.ts";
 import { brokerLog } from "../log.ts";
 import { sleep } from "../time/sleep.ts";
+import { Complaint } from "./complaint.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Lease } from "./lease.ts";
 import type { Reaper } from "./reaper.ts";
@@ -40,6 +41,7 @@ export interface HeartbeatParts {
  */
 export class Heartbeat {
   readonly #parts: HeartbeatParts;
+  readonly #complaint = new Complaint();
 
   /** Starts with {@linkcode run}. */
   constructor(parts: HeartbeatParts) {
@@ -64,7 +66,7 @@ export class Heartbeat {
       } catch (error) {
         if (error instanceof FencedError) this.#parts.fenced(error);
         else if (error instanceof SchemaError) this.#parts.outdated(error);
-        else brokerLog.debug("heartbeat: {error}", { error });
+        else this.#failed(error as Error);
       }
       // A tick lasts a second from the answer to the last one. A beat that is
       // early by a hair would look as if another worker had been faster.
@@ -77,6 +79,21 @@ export class Heartbeat {
   async beat(ending: AbortSignal): Promise<void> {
     await this.#renew();
     await this.#parts.reaper.step(ending);
+  }
+
+  /** If its jobs run for long, a worker asks the broker for nothing else. */
+  #failed(error: Error): void {
+    brokerLog.debug("heartbeat: {error}", { error });
+    const { holdings, lease } = this.#parts;
+    // A settle that is repeated complains for itself.
+    const repeats = [...holdings.values()].some((queue) => queue.unanswered);
+    if (!lease.inDoubt || repeats || !this.#complaint.due(error)) return;
+    brokerLog.warn(
+      "Cannot renew the lease of this worker, trying on: {error}",
+      {
+        error: error.message,
+      },
+    );
   }
 
   async #renew(): Promise<void> {

@@ -11,6 +11,7 @@ import { brokerLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
 import { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
+import { Complaint } from "./complaint.ts";
 import type { Flight } from "./flight.ts";
 
 /** One job of a flight and how it ends. */
@@ -19,9 +20,6 @@ export interface Ending {
   readonly index: number;
   readonly settlement: Settlement;
 }
-
-/** A line a minute says that the broker is away. */
-const COMPLAIN_EVERY_MS = 60_000;
 
 /** What a reserve brought. */
 export interface Reserved {
@@ -85,7 +83,7 @@ export class LeasedHoldings implements Holdings {
   #reconciled = 0;
   #reserving = 0;
   #repeating = 0;
-  #complainedAtMs = -Infinity;
+  readonly #complaint = new Complaint();
 
   /**
    * @param ending Aborts when the process ends and nothing is repeated any more.
@@ -258,9 +256,7 @@ export class LeasedHoldings implements Holdings {
   }
 
   #complain(error: Error): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#complainedAtMs < COMPLAIN_EVERY_MS) return;
-    this.#complainedAtMs = nowMs;
+    if (!this.#complaint.due(error)) return;
     brokerLog.warn("Cannot settle jobs of queue {queue}, trying on: {error}", {
       queue: this.queue,
       error: error.message,

@@ -13,6 +13,7 @@ import { brokerLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
 import type { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
+import { Complaint } from "./complaint.ts";
 import type { Flight } from "./flight.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Lease } from "./lease.ts";
@@ -25,8 +26,6 @@ import {
 import { QueueOrder } from "./queue_order.ts";
 import type { SuspectPolicy } from "./suspects.ts";
 
-/** A line a minute says that nothing can be reserved. */
-const COMPLAIN_EVERY_MS = 60_000;
 /**
  * With more queues, only those are asked that had jobs at the last look, each
  * until it is empty.
@@ -89,7 +88,7 @@ export class Intake {
   /** A reserve is under way that may bring a suspect. */
   #asksIdle = false;
   #failures = 0;
-  #complainedAtMs = -Infinity;
+  readonly #complaint = new Complaint();
 
   /** @param stopping Aborts when nothing may be reserved any more. */
   constructor(
@@ -246,9 +245,7 @@ export class Intake {
       return true;
     }
     if (!(error instanceof Error)) throw error;
-    const nowMs = this.#time.nowMs();
-    if (nowMs - this.#complainedAtMs >= COMPLAIN_EVERY_MS) {
-      this.#complainedAtMs = nowMs;
+    if (this.#complaint.due(error, this.#time.nowMs())) {
       brokerLog.warn("Cannot reserve from queue {queue}, trying on: {error}", {
         queue,
         error: error.message,
