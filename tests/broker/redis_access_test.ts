@@ -11,6 +11,7 @@ import {
   type Certified,
   SERVER_NAME,
 } from "../harness/certificates.ts";
+import { FakeClock } from "../harness/fake_clock.ts";
 import { mqk } from "../harness/mqk_process.ts";
 import { freePort, RedisServer } from "../harness/redis_server.ts";
 import { TempDir } from "../harness/temp_dir.ts";
@@ -30,6 +31,13 @@ async function encrypted(
     ],
   });
   return { server, dsn: `rediss://127.0.0.1:${port}` };
+}
+
+/** A certificate for two days that begin so many days from now. */
+function issuedAt(day: number, own: Certificates, dir: TempDir): Certified {
+  using clock = new FakeClock(dir);
+  clock.set(day * 86_400);
+  return own.issue(`day ${day}`, 2, clock.env);
 }
 
 /** Sends a job with the command, lets it run, and reads its result. */
@@ -82,30 +90,48 @@ Deno.test("a server that wants a certificate gets that of the DSN", async () => 
   );
   await refused(
     `${dsn}?ca=${own.ca}`,
-    /Cannot reach Redis at .*CertificateRequired/,
+    /Cannot reach Redis at .*certificate of this client: CertificateRequired/,
+  );
+  const old = issuedAt(-3, own, dir);
+  await refused(
+    `${dsn}?ca=${own.ca}&cert=${old.cert}&key=${old.key}`,
+    /Cannot reach Redis at .*certificate of this client: CertificateExpired/,
   );
 });
 
 Deno.test("a certificate that can't be trusted is one clear line", async () => {
   await using dir = new TempDir();
   const own = new Certificates(dir);
-  const expired = own.issue("expired", 0);
-  {
-    const { server, dsn } = await encrypted(own, own.issue("server"), "no");
+  const { server, dsn } = await encrypted(own, own.issue("server"), "no");
+  await using _server = server;
+  await refused(dsn, /Cannot reach Redis at 127\.0\.0\.1:\d+: .*certificate/);
+  await refused(
+    `${dsn}?ca=${own.ca}&servername=other.test`,
+    /Cannot reach Redis at 127\.0\.0\.1:\d+: .*(certificate|name)/,
+  );
+  await refused(
+    `${dsn}?ca=${dir.path}/missing.pem`,
+    /Cannot reach Redis at .*missing\.pem/,
+  );
+});
+
+Deno.test("a certificate that has expired, or is not valid yet, is said to be", async () => {
+  await using dir = new TempDir();
+  const own = new Certificates(dir);
+  const date = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
+  const cases = [
+    [issuedAt(-3, own, dir), `expired at ${date}`],
+    [issuedAt(1, own, dir), `is not valid before ${date}`],
+  ] as const;
+  for (const [certified, reason] of cases) {
+    const { server, dsn } = await encrypted(own, certified, "no");
     await using _server = server;
-    await refused(dsn, /Cannot reach Redis at 127\.0\.0\.1:\d+: .*certificate/);
+    const at = dsn.replace("rediss://", "");
     await refused(
-      `${dsn}?ca=${own.ca}&servername=other.test`,
-      /Cannot reach Redis at 127\.0\.0\.1:\d+: .*(certificate|name)/,
-    );
-    await refused(
-      `${dsn}?ca=${dir.path}/missing.pem`,
-      /Cannot reach Redis at .*missing\.pem/,
+      `${dsn}?ca=${own.ca}`,
+      new RegExp(`Cannot reach Redis at ${at}: its certificate ${reason}`),
     );
   }
-  const { server, dsn } = await encrypted(own, expired, "no");
-  await using _server = server;
-  await refused(`${dsn}?ca=${own.ca}`, /Cannot reach Redis at .*certificate/);
 });
 
 Deno.test("jobs pass through a socket, in a database of their own", async () => {

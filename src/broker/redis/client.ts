@@ -13,6 +13,7 @@ import type {
   SocketPath,
   TlsFiles,
 } from "../redis_dsn.ts";
+import { explainRefusal } from "./certificate.ts";
 
 export type Client = ReturnType<typeof newClient>;
 
@@ -64,7 +65,8 @@ export async function checkTls(
 ): Promise<void> {
   if (tls === undefined) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect({ ...place, ...tlsOptions(tls, place) });
+  const options = { ...place, ...tlsOptions(tls, place) };
+  const socket = connect(options);
   socket.on("error", reject);
   socket.on("close", () => reject(new Error("the connection was closed")));
   socket.setTimeout(CHECK_WITHIN_MS, () => reject(new Error("no answer")));
@@ -73,6 +75,8 @@ export async function checkTls(
   socket.once("secureConnect", () => socket.write("PING\r\n"));
   try {
     await promise;
+  } catch (error) {
+    throw await explainRefusal(error as Error, options);
   } finally {
     socket.destroy();
   }
