@@ -22,10 +22,16 @@ function command(
   args: readonly string[],
   cwd?: string,
   env: Env = {},
+  prefix: readonly string[] = [],
 ): Deno.Command {
   const own = ["run", "--quiet", "--allow-all", CLI];
-  return new Deno.Command(COMPILED ?? Deno.execPath(), {
-    args: COMPILED === undefined ? [...own, ...args] : [...args],
+  const [program, ...rest] = [
+    ...prefix,
+    ...COMPILED === undefined ? [Deno.execPath(), ...own] : [COMPILED],
+    ...args,
+  ];
+  return new Deno.Command(program, {
+    args: rest,
     cwd,
     env: { MQK_DSN: "", ...env },
     stdin: "null",
@@ -62,8 +68,8 @@ export class MqkProcess implements AsyncDisposable {
   readonly #read: Promise<unknown>;
   #ended = false;
 
-  private constructor(args: readonly string[], cwd?: string, env?: Env) {
-    this.#child = command(args, cwd, env).spawn();
+  private constructor(...how: Parameters<typeof command>) {
+    this.#child = command(...how).spawn();
     this.pid = this.#child.pid;
     this.#read = Promise.all([
       collect(this.#child.stderr, this.stderr),
@@ -94,9 +100,18 @@ export class MqkProcess implements AsyncDisposable {
     return MqkProcess.command(["run", ...args], cwd, env);
   }
 
-  /** Starts any command and waits for nothing. */
-  static command(args: readonly string[], cwd?: string, env?: Env): MqkProcess {
-    return new MqkProcess(args, cwd, env);
+  /**
+   * Starts any command and waits for nothing.
+   *
+   * @param prefix What it is started by, which must become this command.
+   */
+  static command(
+    args: readonly string[],
+    cwd?: string,
+    env?: Env,
+    prefix?: readonly string[],
+  ): MqkProcess {
+    return new MqkProcess(args, cwd, env, prefix);
   }
 
   /** Waits until a worker is ready; needs the notices (no `--quiet`). */

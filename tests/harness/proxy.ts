@@ -19,14 +19,18 @@ export class Proxy implements AsyncDisposable {
   #mended: Promise<void> | undefined;
   #mend: () => void = () => {};
   #loses = false;
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #listener: Deno.TcpListener;
   readonly #port: number;
   readonly #connections = new Set<Deno.Conn>();
   readonly #accepting: Promise<void>;
 
-  /** @param port Of the server. */
-  constructor(port: number) {
+  /**
+   * @param port Of the server.
+   * @param at Where the way begins. Default: at any port.
+   */
+  constructor(port: number, at = { hostname: "127.0.0.1", port: 0 }) {
     this.#port = port;
+    this.#listener = Deno.listen(at);
     this.#accepting = this.#accept();
   }
 
