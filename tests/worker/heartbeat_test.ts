@@ -25,6 +25,7 @@ Deno.test("a step of the reaper begins a whole tick after the last one was answe
       },
     },
     health: () => ({}),
+    cancelled: () => {},
     fenced: assert.fail,
     outdated: assert.fail,
   });
