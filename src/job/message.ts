@@ -33,7 +33,10 @@ export interface Message {
   readonly after?: readonly string[];
   /** It does not run if one of them has failed. */
   readonly onFailure?: "skip";
-  /** When it was sent, in milliseconds since 1970 by the sender's clock. */
+  /**
+   * When it was sent, in milliseconds since 1970 by the sender's clock. Of jobs
+   * that one client sends together, one in 500 says it.
+   */
   readonly sentMs?: number;
 }
 
