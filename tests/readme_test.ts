@@ -12,6 +12,8 @@ const COMMANDS = [
   "run",
   "invoke",
   "monitor",
+  "queues",
+  "workers",
   "failed list",
   "schedule add",
   "cron",

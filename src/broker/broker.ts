@@ -324,7 +324,7 @@ export interface Broker extends JobStore, AsyncDisposable {
    */
   warnings(): Promise<string[]>;
 
-  /** Publishes a worker's health for a while; best effort. */
+  /** Publishes a worker's health for a while; an empty one withdraws it. */
   report(worker: string, health: Record<string, string>): Promise<void>;
 }
 

@@ -1,13 +1,7 @@
 import { Command } from "npm:commander@15.1.0";
-import type { FailedRecord, Inspector } from "../broker/inspector.ts";
+import type { Inspector } from "../broker/inspector.ts";
 import { ArgumentError } from "../errors.ts";
-import {
-  decodeMessage,
-  encodeMessage,
-  isJobId,
-  type Message,
-} from "../job/message.ts";
-import { decodeFailedEntry, type FailedEntry } from "../job/outcome.ts";
+import { encodeMessage, isJobId } from "../job/message.ts";
 import { localTime } from "./local_time.ts";
 import {
   addStoreOptions,
@@ -17,6 +11,7 @@ import {
   type StoreOptions,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
+import { readJob, type StoredJob } from "./stored_job.ts";
 
 const HELP = `
 An id is the job's, as \`mqk failed list\` prints it.
@@ -33,15 +28,6 @@ interface FailedOptions extends StoreOptions {
   readonly queue?: string[];
   readonly all?: true;
   readonly json?: true;
-}
-
-/** An entry of a failed set, read as far as it can be. */
-interface FailedJob {
-  readonly record: FailedRecord;
-  readonly entry: FailedEntry;
-  readonly message?: Message;
-  /** The job's id, else what else names the entry. */
-  readonly id: string;
 }
 
 /** `mqk failed`: lists, replays and deletes jobs that used up their attempts. */
@@ -82,7 +68,7 @@ function checkChoice(ids: readonly string[], options: FailedOptions): void {
 /** Does one thing with one job; `false` if it could not. */
 type Action = (
   inspector: Inspector,
-  job: FailedJob,
+  job: StoredJob,
   options: FailedOptions,
 ) => Promise<boolean>;
 
@@ -97,8 +83,8 @@ async function forEach(
   const missing = new Set(ids);
   let exitCode = 0;
   for (const queue of options.queue ?? await inspector.queues()) {
-    for await (const record of inspector.failed(queue)) {
-      const job = readRecord(record);
+    for await (const record of inspector.jobs(queue, "failed")) {
+      const job = readJob(record);
       if (ids.length > 0 && !ids.includes(job.id)) continue;
       missing.delete(job.id);
       if (!await action(inspector, job, options)) exitCode = 1;
@@ -114,7 +100,7 @@ async function forEach(
 // deno-lint-ignore require-await
 async function list(
   _inspector: Inspector,
-  job: FailedJob,
+  job: StoredJob,
   options: FailedOptions,
 ): Promise<boolean> {
   console.log(options.json ? jsonLine(job) : textLine(job));
@@ -134,17 +120,17 @@ function retryOnce(): Action {
 
 async function retry(
   inspector: Inspector,
-  job: FailedJob,
+  job: StoredJob,
   options: FailedOptions,
 ): Promise<boolean> {
-  if (job.entry.cut) {
+  if (job.entry!.cut) {
     printError(
       `Cannot retry job ${job.id}: only the beginning of its message is kept`,
     );
     return false;
   }
   const message = job.message === undefined
-    ? job.entry.message
+    ? job.entry!.message
     : encodeMessage({ ...job.message, attempt: 1 });
   const id = isJobId(job.message?.id) ? job.message.id : undefined;
   const done = await inspector.replay(job.record, message, id);
@@ -153,7 +139,7 @@ async function retry(
 
 async function remove(
   inspector: Inspector,
-  job: FailedJob,
+  job: StoredJob,
   options: FailedOptions,
 ): Promise<boolean> {
   const done = await inspector.remove(job.record);
@@ -164,7 +150,7 @@ async function remove(
 function tell(
   done: boolean,
   verb: string,
-  { id, record }: FailedJob,
+  { id, record }: StoredJob,
   options: FailedOptions,
 ): boolean {
   if (!done) {
@@ -177,50 +163,27 @@ function tell(
   return done;
 }
 
-/** Reads an entry; one that nobody can decode is named by what it has. */
-export function readRecord(record: FailedRecord): FailedJob {
-  let entry: FailedEntry;
-  try {
-    entry = decodeFailedEntry(record.entry);
-  } catch {
-    entry = {
-      message: record.entry,
-      error: { name: "Error", message: "This entry can't be read" },
-      attempts: 0,
-      cut: true,
-    };
-  }
-  let message: Message | undefined;
-  try {
-    if (!entry.cut) message = decodeMessage(entry.message);
-  } catch {
-    // It can be shown and put back as it is.
-  }
-  const id = message?.id ?? message?.uid ?? entry.uid ?? record.key;
-  return { record, entry, message, id };
-}
-
 /** `0192a3b4.17 default 2017-07-11 08:30:23 x.ts#f (4 attempts): Error: no` */
-export function textLine({ id, record, entry, message }: FailedJob): string {
-  const { name, message: text } = entry.error;
-  const attempts = entry.attempts === 1
+export function textLine({ id, record, entry, message }: StoredJob): string {
+  const { name, message: text } = entry!.error;
+  const attempts = entry!.attempts === 1
     ? "1 attempt"
-    : `${entry.attempts} attempts`;
-  return `${id} ${record.queue} ${localTime(new Date(record.atMs))} ${
+    : `${entry!.attempts} attempts`;
+  return `${id} ${record.queue} ${localTime(new Date(record.atMs!))} ${
     message?.job ?? "?"
   } (${attempts}): ${name}: ${text}`.replace(/\p{Cc}+/gu, " ");
 }
 
 /** The same as JSON, with arguments and stack. */
-export function jsonLine({ id, record, entry, message }: FailedJob): string {
+export function jsonLine({ id, record, entry, message }: StoredJob): string {
   return JSON.stringify({
     id,
     queue: record.queue,
-    time: new Date(record.atMs).toISOString(),
+    time: new Date(record.atMs!).toISOString(),
     job: message?.job,
     args: message?.args,
-    attempts: entry.attempts,
-    error: entry.error,
-    ...(message === undefined && { message: entry.message }),
+    attempts: entry!.attempts,
+    error: entry!.error,
+    ...(message === undefined && { message: entry!.message }),
   });
 }

@@ -11,14 +11,18 @@ import { monitorCommand } from "./monitor.ts";
 import type { SetExitCode } from "./options.ts";
 import { pauseCommand, resumeCommand } from "./pause.ts";
 import { printError } from "./print_error.ts";
+import { queuesCommand } from "./queues.ts";
 import { runCommand } from "./run.ts";
 import { scheduleCommand } from "./schedule.ts";
+import { workersCommand } from "./workers.ts";
 
 const EXAMPLES = `
 Examples:
   mqk run                                   work on the jobs of this folder
   mqk invoke mqk:calculator#sum 1 2 --wait  send a job and print its result
   mqk monitor                               how many jobs are left
+  mqk queues                                how it stands with each queue
+  mqk workers                               which workers live
   mqk failed list                           jobs that used up their attempts
   mqk schedule list                         jobs that are sent again and again
   mqk doctor                                is the store fit for jobs?
@@ -57,6 +61,8 @@ function program(setExitCode: SetExitCode): Command {
     runCommand(setExitCode),
     invokeCommand(setExitCode),
     monitorCommand(setExitCode),
+    queuesCommand(setExitCode),
+    workersCommand(setExitCode),
     failedCommand(setExitCode),
     cancelCommand(setExitCode),
     pauseCommand(setExitCode),

@@ -1,4 +1,4 @@
-import type { FailedRecord } from "../broker/inspector.ts";
+import type { JobRecord } from "../broker/inspector.ts";
 import { decodeMessage } from "../job/message.ts";
 import { decodeFailedEntry } from "../job/outcome.ts";
 
@@ -40,8 +40,10 @@ export interface FailedJob {
 }
 
 /** An entry of a failed set as a test sees it. */
-export function failedJob({ queue, atMs, entry }: FailedRecord): FailedJob {
-  const { message, error, attempts } = decodeFailedEntry(entry);
+export function failedJob(
+  { queue, atMs = 0, text }: JobRecord,
+): FailedJob {
+  const { message, error, attempts } = decodeFailedEntry(text);
   const { id = "", job, args } = decodeMessage(message);
   return {
     id,

@@ -204,7 +204,7 @@ class MemoryMqk implements TestMqk {
     const inspector = (await this.#broker()).inspector();
     const jobs: FailedJob[] = [];
     for (const queue of await inspector.queues()) {
-      for await (const record of inspector.failed(queue)) {
+      for await (const record of inspector.jobs(queue, "failed")) {
         jobs.push(failedJob(record));
       }
     }

@@ -245,7 +245,7 @@ export class TestWorker {
 
   #said(message: FromThread): void {
     if (message.kind === "ended") {
-      this.#updates.ended(message.batch, endedOf(message));
+      this.#updates.ended(message.batch, endedOf(message), message.ran);
     } else if (message.kind === "report") this.#updates.add(message);
   }
 

@@ -6,6 +6,9 @@ import {
 } from "./protocol.ts";
 import type { RunningJob } from "./running_job.ts";
 
+/** Of a batch longer than this, only one job in so many is measured. */
+const MEASURE_ONE_IN = 16;
+
 /**
  * The job thread's side of a batch: its claim table, which jobs run, and what
  * is not reported yet of those that ended.
@@ -23,6 +26,9 @@ export class ClaimedBatch {
   #outcomes: (string | undefined)[] = [];
   #shown: (string | undefined)[] = [];
   #others: EndedOtherwise[] = [];
+  #milliseconds: number[] = [];
+  /** Each measured job stands for so many: reading the clock has its price. */
+  readonly #each: number;
 
   constructor(
     { batch, queue, messages, slots }: Extract<ToThread, { kind: "batch" }>,
@@ -31,6 +37,7 @@ export class ClaimedBatch {
     this.queue = queue;
     this.messages = messages;
     this.#slots = new Int32Array(slots);
+    this.#each = messages.length > MEASURE_ONE_IN ? MEASURE_ONE_IN : 1;
   }
 
   /** Claims the next job that was not taken back; -1 if there is none. */
@@ -65,6 +72,16 @@ export class ClaimedBatch {
   /** Its function is about to be called: from here on its ttl counts. */
   starts(index: number): void {
     Atomics.store(this.#slots, index, Slot.running);
+  }
+
+  /** Whether it is to be measured how long a job runs. */
+  measures(index: number): boolean {
+    return index % this.#each === 0;
+  }
+
+  /** A measured job has run. */
+  ran(milliseconds: number): void {
+    this.#milliseconds.push(milliseconds);
   }
 
   /** A job is done. Without `outcome` nobody wants it. */
@@ -107,12 +124,14 @@ export class ClaimedBatch {
         shown: this.#shown,
       },
       others: this.#others,
+      ran: { milliseconds: this.#milliseconds, each: this.#each },
     };
     this.#indices = [];
     this.#ids = [];
     this.#outcomes = [];
     this.#shown = [];
     this.#others = [];
+    this.#milliseconds = [];
     return report;
   }
 

@@ -182,6 +182,7 @@ export class Executor {
 
   #call(job: RunningJob, found: JobFunction): Promise<void> | undefined {
     job.batch.starts(job.index);
+    if (job.batch.measures(job.index)) job.measuredFromMs = performance.now();
     let value: unknown;
     try {
       value = this.#contexts.call(job, found);
@@ -242,6 +243,9 @@ export class Executor {
   #end(job: RunningJob): void {
     job.ended = true;
     job.reports?.end();
+    if (job.measuredFromMs !== undefined) {
+      job.batch.ran(performance.now() - job.measuredFromMs);
+    }
     if (job.batch.running.size > 0) job.batch.running.delete(job.index);
   }
 }

@@ -112,6 +112,7 @@ export type FromThread =
     readonly done: DoneJobs;
     /** Those that ended in any other way. */
     readonly others: readonly EndedOtherwise[];
+    readonly ran: RunTimeSample;
   }
   | {
     readonly kind: "pong";
@@ -170,6 +171,13 @@ export interface DoneJobs {
   readonly outcomes: readonly (string | undefined)[];
   /** What to print as the result; shorter than the others, or with holes. */
   readonly shown: readonly (string | undefined)[];
+}
+
+/** How long jobs ran, in milliseconds: all of a short batch, some of a long one. */
+export interface RunTimeSample {
+  readonly milliseconds: readonly number[];
+  /** So many jobs each of them stands for. */
+  readonly each: number;
 }
 
 /**

@@ -17,6 +17,8 @@ export class RunningJob {
   ended = false;
   /** What it has reported; few jobs do. */
   reports: JobReports | undefined;
+  /** When its function was called, by `performance.now()`, if that is measured. */
+  measuredFromMs: number | undefined;
   #controller: AbortController | undefined;
   #current: CurrentJob | undefined;
   readonly #post: (message: FromThread) => void;

@@ -3,7 +3,7 @@ import { jobLog } from "../log.ts";
 import { decodeMessage } from "../job/message.ts";
 import { tiesOf } from "../job/ties.ts";
 import type { WorkerConfig } from "../master/orders.ts";
-import type { Ended } from "../thread/protocol.ts";
+import type { Ended, RunTimeSample } from "../thread/protocol.ts";
 import type { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
 import { Cancellations } from "./cancellations.ts";
@@ -20,6 +20,7 @@ import {
   settlementOf,
 } from "./outcomes.ts";
 import { Prefetch } from "./prefetch.ts";
+import { RunTimes } from "./run_times.ts";
 import { Settler } from "./settler.ts";
 import { chargeOverrun, type Overrun, TtlWatch } from "./ttl.ts";
 
@@ -60,6 +61,7 @@ export interface InFlightParts {
 export class InFlightJobs {
   readonly holdings: ReadonlyMap<string, Holdings>;
   readonly prefetch: Prefetch;
+  readonly runTimes = new RunTimes(performance.now());
   readonly #parts: InFlightParts;
   readonly #flights = new Map<number, Flight>();
   readonly #settlers = new Map<string, Settler>();
@@ -189,9 +191,10 @@ export class InFlightJobs {
   }
 
   /** The job thread says how jobs ended. */
-  ended(batch: number, jobs: readonly Ended[]): void {
+  ended(batch: number, jobs: readonly Ended[], ran: RunTimeSample): void {
     const flight = this.#flights.get(batch);
     if (flight === undefined) return;
+    this.runTimes.add(flight.queue, ran.milliseconds, ran.each);
     const endings: Ending[] = [];
     for (const ended of jobs) {
       if (!flight.ended(ended.index)) continue;

@@ -3,6 +3,7 @@ import type {
   AbortReason,
   Ended,
   FromThread,
+  RunTimeSample,
   ThreadOptions,
   ToThread,
 } from "../thread/protocol.ts";
@@ -18,7 +19,7 @@ import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
 export interface JobThreadEvents {
-  ended(batch: number, jobs: readonly Ended[]): void;
+  ended(batch: number, jobs: readonly Ended[], ran: RunTimeSample): void;
   call(message: Extract<FromThread, { kind: "call" }>): void;
   report(message: Extract<FromThread, { kind: "report" }>): void;
   /** A module could not be loaded; only a new process can try again. */
@@ -86,7 +87,7 @@ export class JobThread {
         case "fatal":
           return ready.reject(new Error(data.error.message));
         case "ended":
-          return events.ended(data.batch, endedOf(data));
+          return events.ended(data.batch, endedOf(data), data.ran);
         case "pong":
           self.#pong = data.ping;
           if (self.#clocksAgree) return;

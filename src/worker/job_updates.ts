@@ -5,7 +5,12 @@ import {
 } from "../broker/broker.ts";
 import type { Updates } from "../broker/updates.ts";
 import { isJobId } from "../job/message.ts";
-import type { Ended, FromThread, ToThread } from "../thread/protocol.ts";
+import type {
+  Ended,
+  FromThread,
+  RunTimeSample,
+  ToThread,
+} from "../thread/protocol.ts";
 import { backoffMs } from "../time/backoff.ts";
 import { sleep } from "../time/sleep.ts";
 import type { JobLog } from "./job_log.ts";
@@ -21,11 +26,14 @@ export interface JobUpdatesParts {
   queueOf(batch: number): string | undefined;
   post(message: ToThread): void;
   /** Jobs ended, and what they reported before is stored. */
-  ended(batch: number, jobs: readonly Ended[]): void;
+  ended(batch: number, jobs: readonly Ended[], ran: RunTimeSample): void;
 }
 
 /** So many updates of a job may wait here while it goes on. */
 const ROOM = 100;
+
+/** What was measured is passed on with those that ended first. */
+const NONE: RunTimeSample = { milliseconds: [], each: 1 };
 
 /** A job whose updates are not all stored. */
 interface Stream {
@@ -70,16 +78,18 @@ export class JobUpdates {
   }
 
   /** Jobs ended; passed on when what they reported is stored. */
-  ended(batch: number, jobs: readonly Ended[]): void {
+  ended(batch: number, jobs: readonly Ended[], ran: RunTimeSample): void {
     const streams = this.#streams.get(batch);
-    if (streams === undefined) return this.#parts.ended(batch, jobs);
+    if (streams === undefined) return this.#parts.ended(batch, jobs, ran);
     const now: Ended[] = [];
     for (const job of jobs) {
       const stream = streams.get(job.index);
       if (stream === undefined) now.push(job);
-      else void stream.stored!.then(() => this.#parts.ended(batch, [job]));
+      else {
+        void stream.stored!.then(() => this.#parts.ended(batch, [job], NONE));
+      }
     }
-    if (now.length > 0) this.#parts.ended(batch, now);
+    this.#parts.ended(batch, now, ran);
   }
 
   #begin(batch: number, index: number, id: string): Stream | undefined {

@@ -3,8 +3,10 @@ import { openBroker } from "../broker/open.ts";
 import { brokerLog, jobLog, lifecycleLog } from "../log.ts";
 import type { Order, Report, WorkerConfig } from "../master/orders.ts";
 import { Notice } from "../time/notice.ts";
+import { sleep } from "../time/sleep.ts";
 import { BurstReport } from "./burst_report.ts";
 import { Departure } from "./departure.ts";
+import { Health } from "./health.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { InFlightJobs } from "./in_flight.ts";
 import { Intake } from "./intake.ts";
@@ -18,6 +20,9 @@ import { Reaper } from "./reaper.ts";
 import { recover } from "./recover.ts";
 import { SuspectPolicy } from "./suspects.ts";
 import { traced } from "./trace.ts";
+
+/** A store that does not answer holds up the end of a worker so long. */
+const WITHDRAW_WITHIN_MS = 200;
 
 /**
  * One worker process: reserves jobs, hands them to its job thread, and settles
@@ -82,13 +87,13 @@ export class QueueWorker {
       ending: this.#departure.ending,
       queueOf: (batch) => this.#jobs.queueOf(batch),
       post: (message) => thread.post(message),
-      ended: (batch, jobs) => {
-        this.#jobs.ended(batch, jobs);
+      ended: (batch, jobs, ran) => {
+        this.#jobs.ended(batch, jobs, ran);
         this.#wear(jobs.length);
       },
     });
     const thread = await JobThread.start(this.#config, this.#lease, {
-      ended: (batch, jobs) => updates.ended(batch, jobs),
+      ended: (batch, jobs, ran) => updates.ended(batch, jobs, ran),
       report: (message) => updates.add(message),
       call: (message) => void calls.serve(message),
       stale: (module) => void this.#departure.retireStale(this.#jobs, module),
@@ -130,6 +135,7 @@ export class QueueWorker {
     if (this.#config.first) void this.#warn(stopping);
     await ended;
     this.#burst.end();
+    await this.#withdraw();
     this.#log[Symbol.dispose]();
     lifecycleLog.info("Worker {pid} is quitting.", { pid: Deno.pid });
   }
@@ -185,14 +191,21 @@ export class QueueWorker {
   #heartbeat(): Heartbeat {
     const suspects = (queue: string, waiting: number) =>
       this.#suspectsWait(queue, waiting);
-    const { queues, first, name } = this.#config;
+    const { queues, first, name, fast } = this.#config;
+    const jobs = this.#jobs;
+    const health = new Health({
+      queues,
+      fast,
+      runTimes: jobs.runTimes,
+      count: () => ({ ...jobs.count(), done: jobs.done }),
+    });
     return new Heartbeat({
       broker: this.#broker,
       worker: name,
-      holdings: this.#jobs.holdings,
+      holdings: jobs.holdings,
       lease: this.#lease,
       reaper: new Reaper(this.#broker, queues, first, { suspects }),
-      health: () => this.#health(),
+      health: () => health.report(),
       cancelled: (queue, cancels) => this.#jobs.cancelled(queue, cancels),
       fenced: (error) => this.#fenced(error),
       outdated: (error) => this.#retire(error.message),
@@ -258,6 +271,14 @@ export class QueueWorker {
     } else brokerLog.error("Cannot settle: {error}", { error });
   }
 
+  /** Nobody shall think that this worker lives on. */
+  async #withdraw(): Promise<void> {
+    const withdrawn = this.#broker.report(this.#config.name, {}).catch(
+      () => {},
+    );
+    await Promise.race([withdrawn, sleep(WITHDRAW_WITHIN_MS)]);
+  }
+
   #idle(): void {
     if (!this.#config.burst) this.#report({ report: "idle", waiting: 0 });
     else {
@@ -269,18 +290,6 @@ export class QueueWorker {
 
   #askToDrain(nowMs: number): void {
     if (this.#suspects.wantsToDrain(nowMs)) this.#report({ report: "suspect" });
-  }
-
-  #health(): Record<string, string> {
-    const { waiting, started } = this.#jobs.count();
-    return {
-      pid: String(Deno.pid),
-      host: Deno.hostname(),
-      queues: this.#config.queues.join(","),
-      waiting: String(waiting),
-      started: String(started),
-      done: String(this.#jobs.done),
-    };
   }
 
   /** Says what an operator should know, once for all workers of a master. */

@@ -37,7 +37,7 @@ const openStore: OpenStore = async (limits) => {
     resources.use(await SqliteBroker.open(dsn(), options));
   return {
     broker: await open(),
-    inspector: resources.use(await SqliteInspector.open(dsn())),
+    inspector: resources.use(await SqliteInspector.open(dsn(), () => now)),
     second: open,
     nowMs: () => now,
     advance(ms) {

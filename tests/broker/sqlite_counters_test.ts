@@ -145,7 +145,7 @@ class Steps {
   }
 
   async #replay(): Promise<void> {
-    for await (const record of this.#inspector.failed(QUEUE)) {
+    for await (const record of this.#inspector.jobs(QUEUE, "failed")) {
       await this.#inspector.replay(record, "replayed", "p.1");
       return;
     }

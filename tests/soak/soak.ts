@@ -268,9 +268,9 @@ class Soak {
     await using inspector = await openInspector(this.#site.dsn);
     const failed: Failed[] = [];
     for (const queue of QUEUES) {
-      for await (const { entry } of inspector.failed(queue)) {
-        const { message: text, attempts, error } = decodeFailedEntry(entry);
-        const { id, job } = decodeMessage(text);
+      for await (const { text } of inspector.jobs(queue, "failed")) {
+        const { message, attempts, error } = decodeFailedEntry(text);
+        const { id, job } = decodeMessage(message);
         failed.push({
           id: id!,
           kind: job.split("#")[1],

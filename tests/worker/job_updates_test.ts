@@ -8,6 +8,7 @@ import { JobLog } from "../../src/worker/job_log.ts";
 import { JobUpdates } from "../../src/worker/job_updates.ts";
 import { eventually } from "../harness/eventually.ts";
 
+const RAN = { milliseconds: [], each: 1 };
 const DONE = { index: 0, kind: "done" } as const;
 
 /** A store whose answers the test gives, and what the parts around it hear. */
@@ -53,7 +54,7 @@ class Scene implements Disposable {
 Deno.test("a job's end is passed on when what it reported is stored, others at once", async () => {
   using scene = new Scene();
   scene.report(0, "a");
-  scene.updates.ended(1, [DONE, { ...DONE, index: 1 }]);
+  scene.updates.ended(1, [DONE, { ...DONE, index: 1 }], RAN);
   scene.updates.ended(2, [DONE]);
   assert.deepEqual(scene.ended, [[1, 1], [2, 0]]);
   scene.report(0, "b");
@@ -62,7 +63,7 @@ Deno.test("a job's end is passed on when what it reported is stored, others at o
   assert.equal(scene.ended.length, 2);
   scene.answers[1].resolve();
   await eventually(() => assert.deepEqual(scene.ended.at(-1), [1, 0]));
-  scene.updates.ended(1, [DONE]);
+  scene.updates.ended(1, [DONE], RAN);
   assert.equal(scene.ended.length, 4);
 });
 
@@ -100,7 +101,7 @@ Deno.test("a command holds a thousand updates, or a MiB", async () => {
 Deno.test("updates are repeated while the broker is away, and lost if it refuses", async () => {
   using scene = new Scene();
   scene.report(0, "a");
-  scene.updates.ended(1, [DONE]);
+  scene.updates.ended(1, [DONE], RAN);
   scene.answers[0].reject(new BrokerUnavailableError("away"));
   await eventually(() => assert.deepEqual(scene.appended, [["a"], ["a"]]));
   assert.deepEqual(scene.ended, []);
@@ -111,7 +112,7 @@ Deno.test("updates are repeated while the broker is away, and lost if it refuses
 Deno.test("nothing is repeated when the process ends", async () => {
   using scene = new Scene();
   scene.report(0, "a");
-  scene.updates.ended(1, [DONE]);
+  scene.updates.ended(1, [DONE], RAN);
   scene.ending.abort();
   scene.answers[0].reject(new BrokerUnavailableError("away"));
   await eventually(() => assert.deepEqual(scene.ended, [[1, 0]]));

@@ -13,12 +13,15 @@ const BUCKET_JOBS = 128;
 export class KeySpace {
   /** The set with the names of all queues that were ever used. */
   readonly queues: string;
+  /** Sorted set: names of workers and when each last told of its health. */
+  readonly workers: string;
   readonly #prefix: string;
   readonly #keys = new Map<string, QueueKeys>();
 
   constructor(prefix: string = DEFAULT_PREFIX) {
     this.#prefix = prefix;
     this.queues = `${prefix}:queues`;
+    this.workers = `${prefix}:workers`;
   }
 
   /** The keys of a queue. */

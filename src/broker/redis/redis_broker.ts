@@ -36,11 +36,9 @@ import { inOrder } from "./tokens.ts";
 import { Waiting } from "./waiting.ts";
 import { readWarnings } from "./warnings.ts";
 import { type RedisOptions, RedisParts } from "./parts.ts";
+import { reportWorker } from "./worker_records.ts";
 
 export type { RedisOptions } from "./parts.ts";
-
-/** How long the record of a worker's health is kept. */
-const HEALTH_SECONDS = 60;
 
 /**
  * The broker on one Redis server (6.2 or later) or Valkey: each verb is one
@@ -267,10 +265,8 @@ export class RedisBroker extends RedisJobStore implements Broker {
   }
 
   async report(worker: string, health: Record<string, string>): Promise<void> {
-    await this.#parts.runner.run("report", [this.#parts.space.worker(worker)], [
-      String(HEALTH_SECONDS),
-      ...Object.entries(health).flat(),
-    ]);
+    const { connection, runner, space } = this.#parts;
+    await reportWorker(connection, runner, space, worker, health);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,19 +1,30 @@
 import { BrokerError } from "../../errors.ts";
 import type { Dsn } from "../dsn.ts";
-import type { FailedRecord, Inspector } from "../inspector.ts";
+import {
+  type Inspector,
+  type JobRecord,
+  type JobState,
+  LOOK_JOBS,
+  type QueueLook,
+  type WorkerRecord,
+} from "../inspector.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
 import type { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
-import { KeySpace, splitId } from "./keys.ts";
+import { readCounts } from "./counts.ts";
+import { KeySpace, type QueueKeys, splitId } from "./keys.ts";
+import { type PageEntry, readPages } from "./pages.ts";
+import { readResults } from "./results.ts";
 import { ConnectionRunner, explain } from "./scripts.ts";
+import { readWorkers } from "./worker_records.ts";
 
-const PAGE = 100;
-
-/** Looks into the queues of one Redis server. */
+/** Looks into the queues of one Redis server, or of a cluster. */
 export class RedisInspector implements Inspector {
   readonly #connection: Connection;
   readonly #runner: ConnectionRunner;
   readonly #space: KeySpace;
+  /** Of records that were read: what their page must know. */
+  readonly #entries = new WeakMap<JobRecord, PageEntry>();
 
   private constructor(url: string) {
     this.#space = new KeySpace(parseRedisDsn(url).prefix);
@@ -47,60 +58,136 @@ export class RedisInspector implements Inspector {
     return (names as string[]).sort();
   }
 
-  async *failed(queue: string): AsyncGenerator<FailedRecord> {
-    const { failed } = this.#space.of(queue);
-    let atMs = -Infinity;
-    // Entries of the same millisecond that were answered, in any order: what
-    // is removed between two pages must not shift the next one.
-    let answered = new Set<string>();
-    for (;;) {
-      const page = await this.#call(
-        `list the failed set of ${queue}`,
-        "ZRANGEBYSCORE",
-        failed,
-        atMs === -Infinity ? "-inf" : String(atMs),
-        "+inf",
-        "WITHSCORES",
-        "LIMIT",
-        "0",
-        String(PAGE + answered.size),
-      ) as [string, number][];
-      const fresh = page.filter(([entry]) => !answered.has(entry));
-      if (fresh.length === 0) return;
-      for (const [entry, score] of fresh) {
-        if (score !== atMs) answered = new Set();
-        atMs = score;
-        answered.add(entry);
-        yield { queue, key: entry, atMs, entry };
+  async look(queues: readonly string[]): Promise<QueueLook[]> {
+    return await Promise.all(queues.map((queue) => this.#look(queue)));
+  }
+
+  async workers(): Promise<WorkerRecord[]> {
+    return await readWorkers(this.#connection, this.#space);
+  }
+
+  async *jobs(queue: string, state: JobState): AsyncGenerator<JobRecord> {
+    const keys = this.#space.of(queue);
+    if (state === "held") return yield* this.#held(keys);
+    const sorted = SORTED.has(state);
+    for (const key of places(keys, state)) {
+      for await (const entry of readPages(this.#runner, key, sorted)) {
+        const { text, score: atMs } = entry;
+        const record: JobRecord = { queue, state, key: text, text, atMs };
+        this.#entries.set(record, entry);
+        yield record;
       }
     }
   }
 
+  async outcome(queue: string, id: string): Promise<string | null> {
+    const keys = this.#space.of(queue);
+    return (await readResults(this.#connection, keys, [id]))[0];
+  }
+
   async replay(
-    { queue, key }: FailedRecord,
+    record: JobRecord,
     message: string,
     id?: string,
   ): Promise<boolean> {
-    const keys = this.#space.of(queue);
+    const keys = this.#space.of(record.queue);
     const outcome = id === undefined ? undefined : splitId(id);
     const reply = await this.#runner.run(
       "replay",
       [keys.meta, keys.failed, keys.ready].concat(
         outcome === undefined ? [] : keys.results(outcome.bucket),
       ),
-      [key, message, outcome?.field ?? ""],
+      [record.key, message, outcome?.field ?? ""],
     );
-    return reply === 1;
+    return this.#moved(record, reply);
   }
 
-  async remove({ queue, key }: FailedRecord): Promise<boolean> {
-    const { failed } = this.#space.of(queue);
-    const attempted = `remove from the failed set of ${queue}`;
-    return await this.#call(attempted, "ZREM", failed, key) === 1;
+  hasten(record: JobRecord): Promise<boolean> {
+    return this.#change(record, (key) =>
+      // The beginning of time: no clock has to be asked.
+      this.#call(
+        `make a job due in ${record.queue}`,
+        ...["ZADD", key, "XX", "LT", "CH", "0", record.key],
+      ));
+  }
+
+  remove(record: JobRecord): Promise<boolean> {
+    const { queue, state } = record;
+    return this.#change(
+      record,
+      (key) =>
+        SORTED.has(state)
+          ? this.#call(`remove a job of ${queue}`, "ZREM", key, record.key)
+          // Others may have come in front of it since it was read.
+          : this.#runner.run("remove", [key], [
+            record.key,
+            String(2 * LOOK_JOBS),
+          ]),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #look(queue: string): Promise<QueueLook> {
+    const keys = this.#space.of(queue);
+    const [counts, sums, woken, next] = await Promise.all([
+      readCounts(this.#connection, keys),
+      this.#call(`look at ${queue}`, "HMGET", keys.meta, "done", "failed"),
+      this.#call(`look at ${queue}`, "LINDEX", keys.inbox, "0"),
+      this.#call(`look at ${queue}`, "LINDEX", keys.ready, "0"),
+    ]);
+    const [done, failed] = (sums as (string | null)[]).map(Number);
+    const first = (woken ?? next ?? undefined) as string | undefined;
+    return { queue, counts, done, failed, next: first };
+  }
+
+  async *#held(keys: QueueKeys): AsyncGenerator<JobRecord> {
+    const { queue } = keys;
+    // Below zero is the mark of a dead worker, which holds nothing.
+    const workers = await this.#call(
+      `list the workers of ${queue}`,
+      ...["ZRANGEBYSCORE", keys.workers, "0", "+inf"],
+    ) as string[];
+    for (const worker of workers) {
+      const seen = new Set<string>();
+      let cursor = "0";
+      do {
+        const [next, fields] = await this.#call(
+          `list what ${worker} holds`,
+          ...["HSCAN", keys.held(worker), cursor, "COUNT", "100"],
+        ) as [string, string[]];
+        for (let i = 0; i < fields.length; i += 2) {
+          const [key, text] = [fields[i], fields[i + 1]];
+          if (seen.has(key)) continue;
+          seen.add(key);
+          yield { queue, state: "held", key, text, worker };
+        }
+        cursor = next;
+      } while (cursor !== "0");
+    }
+  }
+
+  /** Tries it where the job may lie, until one place had it. */
+  async #change(
+    record: JobRecord,
+    change: (key: string) => Promise<unknown>,
+  ): Promise<boolean> {
+    const read = this.#entries.get(record)?.key;
+    const keys = read === undefined
+      ? places(this.#space.of(record.queue), record.state)
+      : [read];
+    for (const key of keys) {
+      if (this.#moved(record, await change(key))) return true;
+    }
+    return false;
+  }
+
+  #moved(record: JobRecord, reply: unknown): boolean {
+    const entry = this.#entries.get(record);
+    if (reply === 1 && entry !== undefined) entry.moved = true;
+    return reply === 1;
   }
 
   async #call(attempted: string, ...command: string[]): Promise<unknown> {
@@ -110,5 +197,22 @@ export class RedisInspector implements Inspector {
     } catch (error) {
       throw await explain(this.#connection, error, attempted, [key]);
     }
+  }
+}
+
+/** States whose jobs lie in sorted sets. */
+const SORTED: ReadonlySet<JobState> = new Set(["scheduled", "retry", "failed"]);
+
+/** The lists or sorted sets in which jobs of a state lie. */
+function places(keys: QueueKeys, state: JobState): string[] {
+  switch (state) {
+    case "ready":
+      return [keys.inbox, keys.ready];
+    case "retry":
+      return [keys.retry, keys.lone];
+    case "held":
+      return [];
+    default:
+      return [keys[state]];
   }
 }

@@ -137,11 +137,14 @@ local function is_given_up(message, after_ms)
   return false
 end
 
+local failing, retrying = 0, 0
 for _ = 1, number() do
   if not gone[tonumber(ARGV[at])] then
     if is_given_up(ARGV[at + 3], tonumber(ARGV[at + 4])) then
       redis.call('ZADD', failed, now, ARGV[at + 5])
+      failing = failing + 1
     else
+      retrying = retrying + 1
       redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], now + tonumber(ARGV[at + 2]), ARGV[at + 3])
     end
   end
@@ -152,6 +155,7 @@ local failures = number()
 for _ = 1, failures do
   if not gone[tonumber(ARGV[at])] then
     redis.call('ZADD', failed, now, ARGV[at + 1])
+    failing = failing + 1
   end
   at = at + 2
 end
@@ -192,6 +196,9 @@ if fast or removed > 0 then
     at = at + 2
   end
 end
+local done = removed - failing - retrying
+if done > 0 then redis.call('HINCRBY', meta, 'done', done) end
+if failing > 0 then redis.call('HINCRBY', meta, 'failed', failing) end
 local sums = redis.call('HMGET', meta, 'results', 'bytes', 'held')
 if sums[3] and removed > 0 then redis.call('HINCRBY', meta, 'held', 0 - removed) end
 return { removed, tonumber(sums[1] or '0'), tonumber(sums[2] or '0'), arrivals }

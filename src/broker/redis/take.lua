@@ -110,6 +110,7 @@ end
 for _, source in ipairs(sources) do
   redis.call('LTRIM', source[1], source[2], -1)
 end
+if #messages > 0 then redis.call('HINCRBY', meta, 'done', #messages) end
 if commit then commit() end
 if window and #messages > 0 then
   window.count(#messages)

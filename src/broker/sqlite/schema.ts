@@ -38,6 +38,7 @@ const PRAGMAS = `
  * - `bucket`: outcomes of up to 128 jobs of one producer; `change`: its place
  *   in the order of last writes;
  * - `schedule.next`: its next due time; none: it is paused.
+ * - `total`: jobs that left a queue, since it is counted.
  */
 const TABLES = `
   CREATE TABLE queue (
@@ -162,6 +163,9 @@ const ADDED = `
     PRIMARY KEY (queue, name)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS schedule_next ON schedule (queue, next);
+  CREATE TABLE IF NOT EXISTS total (
+    queue INTEGER PRIMARY KEY, done INTEGER NOT NULL, failed INTEGER NOT NULL
+  );
 `;
 
 /**

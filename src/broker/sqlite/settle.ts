@@ -69,6 +69,8 @@ export function settle(
   store.postpone(queue, RETRY, retries);
   store.postpone(queue, LONE, lone);
   if (failures > 0) store.trimFailed(queue);
+  const moved = failures + retries.length + lone.length;
+  store.countLeft(queue, settled - moved, failures);
   storeOutcomes(store, queue, outcomes);
   haveEnded(store, queue, outcomes.map(({ id }) => id));
   if (ended.length + again.length > 0) letGo(store, queue, ended, again);

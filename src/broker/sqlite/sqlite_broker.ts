@@ -38,11 +38,10 @@ import { fenced, Store } from "./store.ts";
 import { Transactions } from "./transaction.ts";
 import { SqliteUpdates } from "./updates.ts";
 import { WakeUp } from "./wake_up.ts";
+import { reportWorker } from "./worker_records.ts";
 
 /** How long `wait` waits at most. */
 const WAIT_MS = 5000;
-/** How long a worker's health is kept. */
-const HEALTH_MS = 60_000;
 
 /** What tests choose. A role makes no difference: only calls keep programs alive. */
 export interface SqliteOptions extends OpenOptions {
@@ -313,13 +312,10 @@ export class SqliteBroker implements Broker {
   }
 
   async report(worker: string, health: Record<string, string>): Promise<void> {
-    await this.#transactions.write("report", () =>
-      this.#store.db.run(
-        "INSERT OR REPLACE INTO health (worker, until, data) VALUES (?, ?, ?)",
-        worker,
-        this.#store.now() + HEALTH_MS,
-        JSON.stringify(health),
-      ));
+    await this.#transactions.write(
+      "report",
+      () => reportWorker(this.#store, worker, health),
+    );
   }
 
   /** Looks into the same store through this connection, and lives as long. */

@@ -1,15 +1,29 @@
 import type { Dsn } from "../dsn.ts";
-import type { FailedRecord, Inspector } from "../inspector.ts";
+import {
+  type Inspector,
+  type JobRecord,
+  type JobState,
+  LOOK_JOBS,
+  type QueueLook,
+  type WorkerRecord,
+} from "../inspector.ts";
 import { LIMITS } from "../limits.ts";
-import { textOf } from "./database.ts";
-import { forgetOutcome } from "./results.ts";
+import { countJobs } from "./counts.ts";
+import {
+  hastenJob,
+  type JobPage,
+  type Place,
+  readJobs,
+  removeJob,
+  sourcesOf,
+  START,
+} from "./job_records.ts";
+import { forgetOutcome, readOutcomes } from "./results.ts";
 import { openDatabase } from "./schema.ts";
 import { Store } from "./store.ts";
 import { Transactions } from "./transaction.ts";
 import { WakeUp } from "./wake_up.ts";
-
-/** Entries of the failed set that are read at once. */
-const PAGE = 100;
+import { readWorkers } from "./worker_records.ts";
 
 /** Looks into the queues of a file. */
 export class SqliteInspector implements Inspector {
@@ -31,9 +45,10 @@ export class SqliteInspector implements Inspector {
   /** Opens the file that a DSN names; errors as of `SqliteBroker.open`. */
   static async open(
     { path }: Dsn & { readonly kind: "sqlite" },
+    clock: () => number = Date.now,
   ): Promise<SqliteInspector> {
     const db = await openDatabase(path);
-    const store = new Store(db, LIMITS, Date.now);
+    const store = new Store(db, LIMITS, clock);
     const wakeUp = new WakeUp(path);
     const transactions = new Transactions(db, path, () => {
       if (store.takeNews()) wakeUp.give();
@@ -50,39 +65,48 @@ export class SqliteInspector implements Inspector {
     );
   }
 
-  async *failed(name: string): AsyncIterable<FailedRecord> {
-    let at = -Infinity;
-    let seq = -1;
-    for (;;) {
-      const page = await this.#transactions.read(
-        "read failed jobs",
-        () =>
-          this.#store.db.rows(
-            `SELECT at, seq, entry FROM failed
-             WHERE queue = (SELECT id FROM queue WHERE name = ?)
-               AND (at, seq) > (?, ?) ORDER BY at, seq LIMIT ?`,
-            name,
-            at,
-            seq,
-            PAGE,
-          ),
-      );
-      for (const row of page) {
-        [at, seq] = row as number[];
-        yield {
-          queue: name,
-          key: String(seq),
-          atMs: at,
-          entry: textOf(row[2]),
-        };
+  look(queues: readonly string[]): Promise<QueueLook[]> {
+    return this.#transactions.read(
+      "look at queues",
+      () => queues.map((queue) => this.#look(queue)),
+    );
+  }
+
+  workers(): Promise<WorkerRecord[]> {
+    return this.#transactions.read(
+      "list workers",
+      () => readWorkers(this.#store),
+    );
+  }
+
+  async *jobs(queue: string, state: JobState): AsyncIterable<JobRecord> {
+    for (const source of sourcesOf(state)) {
+      let left = LOOK_JOBS;
+      let place: Place | undefined = START;
+      while (place !== undefined && left > 0) {
+        const from: Place = place;
+        const page: JobPage = await this.#transactions.read(
+          "read jobs",
+          () => readJobs(this.#store, queue, state, source, from),
+        );
+        yield* page.records;
+        left -= page.records.length;
+        place = page.next;
       }
-      if (page.length < PAGE) return;
     }
   }
 
-  replay(record: FailedRecord, message: string, id?: string): Promise<boolean> {
+  async outcome(queue: string, id: string): Promise<string | null> {
+    const [outcome] = await this.#transactions.read(
+      "read a result",
+      () => readOutcomes(this.#store, queue, [id]),
+    );
+    return outcome;
+  }
+
+  replay(record: JobRecord, message: string, id?: string): Promise<boolean> {
     return this.#transactions.write("replay a failed job", () => {
-      if (!this.#remove(record)) return false;
+      if (!removeJob(this.#store, record)) return false;
       const queue = this.#store.queue(record.queue);
       if (id !== undefined) forgetOutcome(this.#store, queue, id);
       this.#store.push(queue, [message]);
@@ -90,10 +114,17 @@ export class SqliteInspector implements Inspector {
     });
   }
 
-  remove(record: FailedRecord): Promise<boolean> {
+  hasten(record: JobRecord): Promise<boolean> {
     return this.#transactions.write(
-      "remove a failed job",
-      () => this.#remove(record),
+      "make a job due",
+      () => hastenJob(this.#store, record),
+    );
+  }
+
+  remove(record: JobRecord): Promise<boolean> {
+    return this.#transactions.write(
+      "remove a job",
+      () => removeJob(this.#store, record),
     );
   }
 
@@ -103,12 +134,23 @@ export class SqliteInspector implements Inspector {
     this.#store.db[Symbol.dispose]();
   }
 
-  #remove({ queue, key }: FailedRecord): boolean {
-    return this.#store.db.run(
-      `DELETE FROM failed WHERE seq = ?
-         AND queue = (SELECT id FROM queue WHERE name = ?)`,
-      Number(key),
+  #look(name: string): QueueLook {
+    const { db } = this.#store;
+    const counts = countJobs(this.#store, name);
+    const queue = this.#store.find(name);
+    if (queue === undefined) return { queue: name, counts, done: 0, failed: 0 };
+    const [done, failed] = (db.row(
+      "SELECT done, failed FROM total WHERE queue = ?",
       queue,
-    ) === 1;
+    ) ?? [0, 0]) as number[];
+    const [next] = readJobs(
+      this.#store,
+      name,
+      "ready",
+      sourcesOf("ready")[0],
+      START,
+      1,
+    ).records;
+    return { queue: name, counts, done, failed, next: next?.text };
   }
 }

@@ -152,6 +152,19 @@ export class Store {
     );
   }
 
+  /** Adds to what has left a queue. */
+  countLeft(queue: number, done: number, failed: number): void {
+    if (done === 0 && failed === 0) return;
+    this.db.run(
+      `INSERT INTO total (queue, done, failed) VALUES (?, ?, ?)
+         ON CONFLICT DO UPDATE SET done = done + excluded.done,
+           failed = failed + excluded.failed`,
+      queue,
+      done,
+      failed,
+    );
+  }
+
   /** Takes so many numbers of the queue's order, and answers with the first. */
   numbers(queue: number, count: number): number {
     const last = this.db.value(

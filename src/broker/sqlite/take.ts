@@ -50,6 +50,7 @@ export function take(
   }
   room.window?.count(messages.length);
   if (tied) letGo(store, queue, groups, messages);
+  store.countLeft(queue, messages.length, 0);
   return { messages, cancels };
 }
 

@@ -11,21 +11,21 @@ export function inspectorCases(test: Test): void {
     await fail(s, "first");
     await s.store.advance(5000);
     await fail(s, "second");
-    const records = await s.failed();
+    const records = await s.jobs("failed");
     assert.deepEqual(
-      records.map(({ queue, atMs, entry }) => [queue, atMs - start, entry]),
+      records.map(({ queue, atMs, text }) => [queue, atMs! - start, text]),
       [[s.queue, 0, "first"], [s.queue, 5000, "second"]],
     );
     assert.equal(new Set(records.map(({ key }) => key)).size, 2);
     assert.deepEqual(
-      await Array.fromAsync(s.inspector.failed(s.queue + "x")),
+      await Array.fromAsync(s.inspector.jobs(s.queue + "x", "failed")),
       [],
     );
   });
 
   test("a long failed set is listed whole, each entry once", async (s) => {
     await fail(s, ...messages(2300));
-    const entries = (await s.failed()).map(({ entry }) => entry);
+    const entries = (await s.jobs("failed")).map(({ text }) => text);
     assert.equal(entries.length, 2300);
     assert.equal(new Set(entries).size, 2300);
   });
@@ -33,7 +33,7 @@ export function inspectorCases(test: Test): void {
   test("a failed set that is emptied while it is listed leaves nothing out", async (s) => {
     await fail(s, ...messages(1200));
     let removed = 0;
-    for await (const record of s.inspector.failed(s.queue)) {
+    for await (const record of s.inspector.jobs(s.queue, "failed")) {
       if (await s.inspector.remove(record)) removed++;
     }
     assert.equal(removed, 1200);
@@ -43,7 +43,7 @@ export function inspectorCases(test: Test): void {
   test("replay puts the message at the end of its queue, once", async (s) => {
     await fail(s, "entry");
     await s.push("before");
-    const [record] = await s.failed();
+    const [record] = await s.jobs("failed");
     assert.equal(await s.inspector.replay(record, "again"), true);
     assert.equal(await s.inspector.replay(record, "again"), false);
     await s.counts({ ready: 2 });
@@ -52,8 +52,8 @@ export function inspectorCases(test: Test): void {
 
   test("a job that is replayed is pending again: its outcome is forgotten", async (s) => {
     const [a, b] = await fail(s, "a", "b");
-    const records = await s.failed();
-    const record = records.find(({ entry }) => entry === "a")!;
+    const records = await s.jobs("failed");
+    const record = records.find(({ text }) => text === "a")!;
     assert.equal(await s.inspector.replay(record, "a again", a), true);
     assert.deepEqual(await s.broker.results(s.queue, [a, b]), [null, "!b"]);
     const worker = s.worker();
@@ -69,7 +69,7 @@ export function inspectorCases(test: Test): void {
 
   test("a replay that comes too late forgets no outcome", async (s) => {
     const [id] = await fail(s, "a");
-    const [record] = await s.failed();
+    const [record] = await s.jobs("failed");
     await s.inspector.remove(record);
     assert.equal(await s.inspector.replay(record, "again", id), false);
     assert.equal(await s.result(id), "!a");
@@ -78,7 +78,7 @@ export function inspectorCases(test: Test): void {
 
   test("a job whose outcome is gone already is replayed as well", async (s) => {
     await fail(s, "a");
-    const [record] = await s.failed();
+    const [record] = await s.jobs("failed");
     const id = `${s.producer}none.1`;
     assert.equal(await s.inspector.replay(record, "again", id), true);
     await s.counts({ ready: 1 });
@@ -86,7 +86,7 @@ export function inspectorCases(test: Test): void {
 
   test("of concurrent replays of one entry a single one puts the job back", async (s) => {
     await fail(s, "a");
-    const [record] = await s.failed();
+    const [record] = await s.jobs("failed");
     const answers = await Promise.all(
       messages(6).map((text) => s.inspector.replay(record, text)),
     );
@@ -96,10 +96,10 @@ export function inspectorCases(test: Test): void {
 
   test("remove takes an entry out of the failed set, once", async (s) => {
     await fail(s, "a", "b");
-    const [first, second] = await s.failed();
+    const [first, second] = await s.jobs("failed");
     assert.equal(await s.inspector.remove(first), true);
     assert.equal(await s.inspector.remove(first), false);
-    assert.deepEqual(await s.failed(), [second]);
+    assert.deepEqual(await s.jobs("failed"), [second]);
     assert.equal(await s.inspector.replay(first, "x"), false);
     await s.counts({ failed: 1 });
   });
@@ -111,7 +111,7 @@ export function inspectorCases(test: Test): void {
     }
     await s.tick();
     assert.deepEqual(
-      (await s.failed()).map(({ entry }) => entry),
+      (await s.jobs("failed")).map(({ text }) => text),
       messages(8).slice(3),
     );
     await s.counts({ failed: 5 });
@@ -125,7 +125,9 @@ export function inspectorCases(test: Test): void {
     await s.broker.reap(s.queue);
     await s.counts({ failed: 2 });
     await s.tick();
-    assert.deepEqual((await s.failed()).map(({ entry }) => entry), ["young"]);
+    assert.deepEqual((await s.jobs("failed")).map(({ text }) => text), [
+      "young",
+    ]);
   });
 }
 

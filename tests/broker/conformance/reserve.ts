@@ -210,7 +210,9 @@ export function reserveCases(test: Test): void {
         "after",
       ]);
       await s.counts({ held: 2, failed: 2 });
-      const entries = (await s.failed()).map((r) => decodeFailedEntry(r.entry));
+      const entries = (await s.jobs("failed")).map((r) =>
+        decodeFailedEntry(r.text)
+      );
       for (const { message, error, attempts, cut } of entries) {
         assert.ok(large.startsWith(message) && message.length > 500);
         assert.ok(new TextEncoder().encode(message).length <= 1024);

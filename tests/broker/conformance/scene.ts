@@ -10,7 +10,11 @@ import {
   type Settlement,
   TICK_MS,
 } from "../../../src/broker/broker.ts";
-import type { FailedRecord, Inspector } from "../../../src/broker/inspector.ts";
+import type {
+  Inspector,
+  JobRecord,
+  JobState,
+} from "../../../src/broker/inspector.ts";
 import type { Store, TestLimits } from "./store.ts";
 
 /** Declares one case: a sentence that is true of every broker. */
@@ -112,8 +116,9 @@ export class Scene {
     return (await this.broker.results(this.queue, [id]))[0];
   }
 
-  async failed(): Promise<FailedRecord[]> {
-    return await Array.fromAsync(this.inspector.failed(this.queue));
+  /** All jobs of one state, as an inspector lists them. */
+  async jobs(state: JobState): Promise<JobRecord[]> {
+    return await Array.fromAsync(this.inspector.jobs(this.queue, state));
   }
 
   /**

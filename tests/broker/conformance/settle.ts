@@ -215,7 +215,7 @@ export function settleCases(test: Test): void {
     await s.pass(1000);
     await putBack("later");
     await s.counts({ failed: 1 });
-    assert.deepEqual((await s.failed()).map(({ entry }) => entry), [
+    assert.deepEqual((await s.jobs("failed")).map(({ text }) => text), [
       "gave up: later",
     ]);
     await s.push("other");
@@ -260,7 +260,7 @@ export function settleCases(test: Test): void {
     );
     await s.counts({ failed: 2 });
     assert.deepEqual(
-      (await s.failed()).map(({ entry }) => entry).sort(),
+      (await s.jobs("failed")).map(({ text }) => text).sort(),
       ["entry a", "entry b"],
     );
     assert.deepEqual(await s.broker.results(s.queue, [a, b]), ["!a", null]);

@@ -8,11 +8,13 @@
 import { afterCases } from "./after.ts";
 import { beginCases } from "./begin.ts";
 import { cancelCases } from "./cancel.ts";
+import { changeCases } from "./change.ts";
 import { controlCases } from "./control.ts";
 import { countsCases } from "./counts.ts";
 import { enqueueCases } from "./enqueue.ts";
 import { groupsCases } from "./groups.ts";
 import { inspectorCases } from "./inspector.ts";
+import { lookCases } from "./look.ts";
 import { reapCases } from "./reap.ts";
 import { reconcileCases } from "./reconcile.ts";
 import { recoverCases } from "./recover.ts";
@@ -62,6 +64,8 @@ export function exercise(name: string, open: OpenStore): void {
       afterCases,
       inspectorCases,
       schedulesCases,
+      lookCases,
+      changeCases,
       stormCases,
     ]
   ) cases(test);

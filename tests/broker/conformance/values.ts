@@ -102,10 +102,10 @@ export function valuesCases(test: Test): void {
       await s.store.advance(1);
       await worker.settle({ kind: "failed", token, entry: TEXTS[i][1] });
     }
-    const records = await s.failed();
-    same(records.map(({ entry }) => entry), TEXTS.map(([, text]) => text));
+    const records = await s.jobs("failed");
+    same(records.map(({ text }) => text), TEXTS.map(([, text]) => text));
     for (const record of records) {
-      assert.equal(await s.inspector.replay(record, record.entry), true);
+      assert.equal(await s.inspector.replay(record, record.text), true);
     }
     same(await s.drain(), TEXTS.map(([, text]) => text));
   });

@@ -64,7 +64,7 @@ export function waitCases(test: Test): void {
         const worker = s.worker(other);
         const { tokens } = await worker.reserve();
         await worker.settle({ kind: "failed", token: tokens[0], entry: "a" });
-        const [record] = await s.failed();
+        const [record] = await s.jobs("failed");
         await sleeping(s);
         await s.inspector.replay(record, "a");
       },
