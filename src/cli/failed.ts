@@ -1,7 +1,9 @@
 import { Command } from "npm:commander@15.1.0";
 import type { Inspector } from "../broker/inspector.ts";
 import { ArgumentError } from "../errors.ts";
-import { encodeMessage, isJobId } from "../job/message.ts";
+import { changeAll } from "./change_jobs.ts";
+import { deleteJob, retryJob } from "./job_changes.ts";
+import { jobIds, JobSelection } from "./job_selection.ts";
 import { localTime } from "./local_time.ts";
 import {
   addStoreOptions,
@@ -11,7 +13,7 @@ import {
   type StoreOptions,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
-import { readJob, type StoredJob } from "./stored_job.ts";
+import type { StoredJob } from "./stored_job.ts";
 
 const HELP = `
 An id is the job's, as \`mqk failed list\` prints it.
@@ -35,132 +37,73 @@ export function failedCommand(setExitCode: SetExitCode): Command {
   const command = new Command("failed")
     .description("jobs that used up their attempts: list, retry, delete")
     .addHelpText("after", HELP);
-  const subcommand = (name: string, description: string) =>
+  const subcommand = (
+    name: string,
+    description: string,
+    act: (ids: string[], options: FailedOptions) => Promise<number>,
+  ) =>
     addStoreOptions(command.command(name))
       .description(description)
-      .argument("[id...]", "ids of jobs")
+      .argument("[id...]", "ids or handles of jobs", jobIds)
       .addOption(queuesOption("look in this queue only (default: all)"))
       .option("--all", "all of them")
-      .option("--json", "print one JSON object a line");
-  subcommand("list", "print failed jobs, oldest first")
-    .action(async (ids: string[], options: FailedOptions) => {
-      setExitCode(await forEach(ids, options, list));
-    });
-  subcommand("retry", "put failed jobs back under their ids, with attempt 1")
-    .action(async (ids: string[], options: FailedOptions) => {
-      checkChoice(ids, options);
-      setExitCode(await forEach(ids, options, retryOnce()));
-    });
-  subcommand("delete", "remove failed jobs for good")
-    .action(async (ids: string[], options: FailedOptions) => {
-      checkChoice(ids, options);
-      setExitCode(await forEach(ids, options, remove));
-    });
+      .option("--json", "print one JSON object a line")
+      .action(async (ids: string[], options: FailedOptions) => {
+        setExitCode(await act(ids, options));
+      });
+  subcommand("list", "print failed jobs, oldest first", list);
+  subcommand(
+    "retry",
+    "put failed jobs back under their ids, with attempt 1",
+    (ids, options) => changeFailed("retry", ids, options),
+  );
+  subcommand(
+    "delete",
+    "remove failed jobs for good",
+    (ids, options) => changeFailed("delete", ids, options),
+  );
   return command;
 }
 
-function checkChoice(ids: readonly string[], options: FailedOptions): void {
-  if ((ids.length > 0) === (options.all ?? false)) {
+async function changeFailed(
+  name: "retry" | "delete",
+  ids: string[],
+  options: FailedOptions,
+): Promise<number> {
+  const { all = false, json } = options;
+  if ((ids.length > 0) === all) {
     throw new ArgumentError("Cannot choose the jobs: give ids, or else --all");
   }
+  const { openInspector } = await import("../broker/open.ts");
+  await using inspector = await openInspector(chosenDsn(options));
+  const jobs = selection(inspector, ids, options);
+  const change = name === "retry" ? retryJob : deleteJob;
+  const verb = { name, done: name, change };
+  const telling = { ids, each: true, json, kind: "failed job" };
+  return await changeAll(inspector, verb, jobs, telling);
 }
 
-/** Does one thing with one job; `false` if it could not. */
-type Action = (
-  inspector: Inspector,
-  job: StoredJob,
+async function list(
+  ids: string[],
   options: FailedOptions,
-) => Promise<boolean>;
-
-/** Acts on the chosen jobs, all if none is named; answers with the exit code. */
-async function forEach(
-  ids: readonly string[],
-  options: FailedOptions,
-  action: Action,
 ): Promise<number> {
   const { openInspector } = await import("../broker/open.ts");
   await using inspector = await openInspector(chosenDsn(options));
   const missing = new Set(ids);
-  let exitCode = 0;
-  for (const queue of options.queue ?? await inspector.queues()) {
-    for await (const record of inspector.jobs(queue, "failed")) {
-      const job = readJob(record);
-      if (ids.length > 0 && !ids.includes(job.id)) continue;
-      missing.delete(job.id);
-      if (!await action(inspector, job, options)) exitCode = 1;
-    }
+  for await (const job of selection(inspector, ids, options)) {
+    missing.delete(job.id);
+    console.log(options.json ? jsonLine(job) : textLine(job));
   }
-  for (const id of missing) {
-    printError(`No failed job has the id ${id}`);
-    exitCode = 1;
-  }
-  return exitCode;
+  for (const id of missing) printError(`No failed job has the id ${id}`);
+  return missing.size > 0 ? 1 : 0;
 }
 
-// deno-lint-ignore require-await
-async function list(
-  _inspector: Inspector,
-  job: StoredJob,
-  options: FailedOptions,
-): Promise<boolean> {
-  console.log(options.json ? jsonLine(job) : textLine(job));
-  return true;
-}
-
-/** Puts each job back once, even if it comes to the failed set again meanwhile. */
-function retryOnce(): Action {
-  const seen = new Set<string>();
-  return (inspector, job, options) => {
-    const key = `${job.record.queue} ${job.id}`;
-    if (seen.has(key)) return Promise.resolve(true);
-    seen.add(key);
-    return retry(inspector, job, options);
-  };
-}
-
-async function retry(
+function selection(
   inspector: Inspector,
-  job: StoredJob,
-  options: FailedOptions,
-): Promise<boolean> {
-  if (job.entry!.cut) {
-    printError(
-      `Cannot retry job ${job.id}: only the beginning of its message is kept`,
-    );
-    return false;
-  }
-  const message = job.message === undefined
-    ? job.entry!.message
-    : encodeMessage({ ...job.message, attempt: 1 });
-  const id = isJobId(job.message?.id) ? job.message.id : undefined;
-  const done = await inspector.replay(job.record, message, id);
-  return tell(done, "retry", job, options);
-}
-
-async function remove(
-  inspector: Inspector,
-  job: StoredJob,
-  options: FailedOptions,
-): Promise<boolean> {
-  const done = await inspector.remove(job.record);
-  return tell(done, "delete", job, options);
-}
-
-/** Prints what was done; somebody else may have been faster. */
-function tell(
-  done: boolean,
-  verb: string,
-  { id, record }: StoredJob,
-  options: FailedOptions,
-): boolean {
-  if (!done) {
-    printError(`Cannot ${verb} job ${id}: it is not there any more`);
-  } else if (options.json) {
-    console.log(JSON.stringify({ [verb]: id, queue: record.queue }));
-  } else {
-    console.log(id);
-  }
-  return done;
+  ids: string[],
+  { queue }: FailedOptions,
+): JobSelection {
+  return new JobSelection(inspector, { ids, queue, state: ["failed"] });
 }
 
 /** `0192a3b4.17 default 2017-07-11 08:30:23 x.ts#f (4 attempts): Error: no` */

@@ -2,10 +2,13 @@ import { Command, CommanderError } from "npm:commander@15.1.0";
 import denoJson from "../../deno.json" with { type: "json" };
 import { ArgumentError } from "../errors.ts";
 import { cancelCommand } from "./cancel.ts";
+import { deleteCommand, retryCommand } from "./change_jobs.ts";
 import { cronCommand } from "./cron.ts";
 import { doctorCommand } from "./doctor.ts";
 import { failedCommand } from "./failed.ts";
 import { invokeCommand } from "./invoke.ts";
+import { jobCommand } from "./job.ts";
+import { jobsCommand } from "./jobs.ts";
 import { limitCommand } from "./limit.ts";
 import { monitorCommand } from "./monitor.ts";
 import type { SetExitCode } from "./options.ts";
@@ -23,7 +26,9 @@ Examples:
   mqk monitor                               how many jobs are left
   mqk queues                                how it stands with each queue
   mqk workers                               which workers live
-  mqk failed list                           jobs that used up their attempts
+  mqk jobs --state failed                   jobs that failed, by their error
+  mqk job HANDLE                            what is known of one job
+  mqk retry ID                              run a job again that failed
   mqk schedule list                         jobs that are sent again and again
   mqk doctor                                is the store fit for jobs?
 
@@ -63,6 +68,10 @@ function program(setExitCode: SetExitCode): Command {
     monitorCommand(setExitCode),
     queuesCommand(setExitCode),
     workersCommand(setExitCode),
+    jobsCommand(setExitCode),
+    jobCommand(setExitCode),
+    retryCommand(setExitCode),
+    deleteCommand(setExitCode),
     failedCommand(setExitCode),
     cancelCommand(setExitCode),
     pauseCommand(setExitCode),

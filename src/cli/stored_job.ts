@@ -1,4 +1,5 @@
 import type { JobRecord } from "../broker/inspector.ts";
+import type { AttemptRecord } from "../job/history.ts";
 import { decodeMessage, type Message } from "../job/message.ts";
 import { decodeFailedEntry, type FailedEntry } from "../job/outcome.ts";
 
@@ -22,6 +23,20 @@ export function readJob(record: JobRecord): StoredJob {
   const message = entry.cut ? undefined : readMessage(entry.message);
   const id = nameOf(message) ?? entry.uid ?? record.key;
   return { record, message, entry, id };
+}
+
+/** The error of its last attempt as `<name>: <message>`, if one failed. */
+export function errorOf({ entry, message }: StoredJob): string | undefined {
+  return entry === undefined
+    ? message?.history?.at(-1)?.error
+    : `${entry.error.name}: ${entry.error.message}`;
+}
+
+/** What is known of its last attempts, oldest first. */
+export function historyOf(
+  { entry, message }: StoredJob,
+): readonly AttemptRecord[] {
+  return entry?.history ?? message?.history ?? [];
 }
 
 function nameOf(message: Message | undefined): string | undefined {

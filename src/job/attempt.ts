@@ -1,3 +1,4 @@
+import { type AttemptRun, withAttempt } from "./history.ts";
 import { encodeMessage, isJobId, type Message } from "./message.ts";
 import { encodeFailedEntry, encodeOutcome, type ErrorData } from "./outcome.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -26,6 +27,8 @@ export interface FailureOptions {
   /** Milliseconds until the next one, instead of the message's backoff. */
   readonly delayMs?: number;
   readonly random?: () => number;
+  /** Who ran it; left out: the worker died. */
+  readonly run?: AttemptRun;
 }
 
 /**
@@ -36,9 +39,10 @@ export function failAttempt(
   text: string,
   message: Message,
   error: ErrorData,
-  { final = false, delayMs, random }: FailureOptions = {},
+  { final = false, delayMs, random, run }: FailureOptions = {},
 ): FailedAttempt {
   const { id, attempt, retries, backoff } = message;
+  const history = withAttempt(message.history, attempt, error, run);
   if (!final && attempt <= retries) {
     return {
       kind: "retry",
@@ -46,6 +50,7 @@ export function failAttempt(
         ...message,
         attempt: attempt + 1,
         uid: message.uid ?? (isJobId(id) ? undefined : crypto.randomUUID()),
+        history,
       }),
       delayMs: delayMs ?? retryDelayMs(backoff, attempt, random),
     };
@@ -55,6 +60,7 @@ export function failAttempt(
     error,
     attempts: attempt,
     uid: isJobId(id) ? undefined : crypto.randomUUID(),
+    history,
   });
   if (!isJobId(id) || !message.result) return { kind: "failed", entry };
   const outcome = encodeOutcome({ kind: "failed", error, attempts: attempt });

@@ -1,3 +1,4 @@
+import { type AttemptRecord, encodeHistory, readHistory } from "./history.ts";
 import { checkPolicy, DEFAULT_RETRIES, DEFAULT_TTL_SECONDS } from "./policy.ts";
 import { parseReference } from "./reference.ts";
 import type { Backoff } from "./retry.ts";
@@ -38,6 +39,8 @@ export interface Message {
    * that one client sends together, one in 500 says it.
    */
   readonly sentMs?: number;
+  /** Its last attempts, if any failed. */
+  readonly history?: readonly AttemptRecord[];
 }
 
 /** The text is not a message of any version that can be read. */
@@ -94,6 +97,9 @@ export function encodeWithArguments(
   if (message.uid !== undefined) {
     text += `,"uid":${JSON.stringify(message.uid)}`;
   }
+  if (message.history !== undefined) {
+    text += `,"history":${encodeHistory(message.history)}`;
+  }
   return text + "}";
 }
 
@@ -129,6 +135,7 @@ export function decodeMessage(text: string): Message {
     after,
     onFailure,
     sent: sentMs,
+    history,
   } = fields as Partial<Message> & { readonly sent?: number };
   if (id !== undefined && typeof id !== "string") {
     throw bad('"id" must be text');
@@ -174,6 +181,7 @@ export function decodeMessage(text: string): Message {
     after,
     onFailure,
     sentMs,
+    history: history === undefined ? undefined : readHistory(history),
   };
 }
 

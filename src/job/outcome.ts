@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type AttemptRecord, encodeHistory, readHistory } from "./history.ts";
+
 /** The largest result that is kept, in UTF-16 units of its JSON. */
 export const MAX_RESULT_LENGTH = 1024 * 1024;
 const MAX_ERROR_LENGTH = 16 * 1024;
@@ -98,16 +100,23 @@ export interface FailedEntry {
   readonly cut?: boolean;
   /** Tells equal messages apart that have no id. */
   readonly uid?: string;
+  /** Its last attempts. */
+  readonly history?: readonly AttemptRecord[];
 }
 
 /** The stored form of an entry of the failed set. */
 export function encodeFailedEntry(entry: FailedEntry): string {
-  return JSON.stringify(entry);
+  const { history, ...rest } = entry;
+  const text = JSON.stringify(rest);
+  if (history === undefined) return text;
+  return `${text.slice(0, -1)},"history":${encodeHistory(history)}}`;
 }
 
 /** Reads what {@linkcode encodeFailedEntry} or a script wrote. */
 export function decodeFailedEntry(text: string): FailedEntry {
-  return JSON.parse(text);
+  const { history, ...entry } = JSON.parse(text);
+  if (history === undefined) return entry;
+  return { ...entry, history: readHistory(history) };
 }
 
 function isErrorLike(

@@ -21,6 +21,8 @@ import { abortError, type RunningJob } from "./running_job.ts";
 export interface FailureRules extends RefusalRules {
   /** At most once: there is no other attempt. */
   readonly fast: boolean;
+  /** The name of the worker. */
+  readonly worker?: string;
 }
 
 const MAX_SHOWN_LENGTH = 100;
@@ -83,6 +85,7 @@ export function failure(
   const failed = failAttempt(batch.messages[index], message, error, {
     final: fast || wish?.final || refusal?.final,
     delayMs: wish?.delayMs,
+    run: { worker: rules.worker, startMs: job.startedAtMs },
   });
   const ties = tiesOf(message);
   return failed.kind === "retry"
@@ -94,6 +97,7 @@ export function failure(
 export function skipped(
   { batch, index, message }: RunningJob,
   failed: string,
+  { worker }: FailureRules,
 ): EndedOtherwise {
   const error = {
     name: "PredecessorFailedError",
@@ -101,6 +105,7 @@ export function skipped(
   };
   const end = failAttempt(batch.messages[index], message, error, {
     final: true,
+    run: { worker },
   });
   if (end.kind !== "failed") throw new Error("It was to be final");
   return { index, ...end, error, ties: tiesOf(message) };

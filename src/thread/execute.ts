@@ -65,8 +65,14 @@ export class Executor {
    * Runs one claimed job. Answers with nothing if it has ended, else with a
    * promise of its end; neither throws. A job that needs no time of its own
    * costs no turn of the event loop, and no promise.
+   *
+   * @param nowMs `Date.now()`.
    */
-  execute(batch: ClaimedBatch, index: number): Promise<void> | undefined {
+  execute(
+    batch: ClaimedBatch,
+    index: number,
+    nowMs: number,
+  ): Promise<void> | undefined {
     const text = batch.messages[index];
     let message: Message;
     try {
@@ -75,7 +81,10 @@ export class Executor {
       batch.ended(unreadable(text, index, error));
       return;
     }
-    const job = new RunningJob(batch, index, message, this.#parts.post);
+    const job = new RunningJob(batch, index, message, {
+      post: this.#parts.post,
+      startedAtMs: nowMs,
+    });
     if (this.#cancelled.size > 0 && this.#cancelled.has(message.id ?? "")) {
       batch.ended(cancelledJob(job));
       return;
@@ -135,7 +144,7 @@ export class Executor {
     const { abortedBy } = job;
     if (failed) {
       this.#end(job);
-      batch.ended(skipped(job, failed));
+      batch.ended(skipped(job, failed, this.#parts.rules));
     } else if (abortedBy === "cancel") {
       this.#end(job);
       batch.ended(cancelledJob(job));
@@ -144,7 +153,10 @@ export class Executor {
     ) {
       this.#end(job);
       batch.ended({ index, kind: "released" });
-    } else await this.#call(job, found);
+      return;
+    }
+    job.startedAtMs = Date.now();
+    await this.#call(job, found);
   }
 
   /**

@@ -24,6 +24,8 @@ export const Slot = {
 
 /** What job code may import and how much of it runs at once. */
 export interface ThreadOptions {
+  /** The name of the worker, as operators know it. */
+  readonly worker?: string;
   /** Absolute path; job modules lie below it. */
   readonly root: string;
   /** Modules named on `mqk run`, as given. */

@@ -95,7 +95,7 @@ export class JobRunner {
         this.#waiting.shift();
         return this.#schedule();
       }
-      const pending = executor.execute(batch, index);
+      const pending = executor.execute(batch, index, nowMs);
       if (pending === undefined) continue;
       this.#running++;
       pending.then(() => {

@@ -17,6 +17,8 @@ export class RunningJob {
   ended = false;
   /** What it has reported; few jobs do. */
   reports: JobReports | undefined;
+  /** When it was claimed, or had its module: in milliseconds since 1970. */
+  startedAtMs: number;
   /** When its function was called, by `performance.now()`, if that is measured. */
   measuredFromMs: number | undefined;
   #controller: AbortController | undefined;
@@ -28,8 +30,12 @@ export class RunningJob {
     batch: ClaimedBatch,
     index: number,
     message: Message,
-    post: (message: FromThread) => void,
+    { post, startedAtMs }: {
+      readonly post: (message: FromThread) => void;
+      readonly startedAtMs: number;
+    },
   ) {
+    this.startedAtMs = startedAtMs;
     this.batch = batch;
     this.index = index;
     this.message = message;

@@ -380,11 +380,12 @@ export class InFlightJobs {
   }
 
   #charge(overruns: readonly Overrun[]): void {
+    const { config } = this.#parts;
     for (const overrun of overruns) {
       const { flight, index } = overrun;
       if (!flight.ended(index)) continue;
       const token = flight.tokens[index];
-      const settlement = chargeOverrun(token, overrun, this.#parts.config.fast);
+      const settlement = chargeOverrun(token, overrun, config);
       if (settlement.kind === "failed") this.#parts.failed();
       this.#settlers.get(flight.queue)!.add([{ flight, index, settlement }]);
     }

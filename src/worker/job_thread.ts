@@ -173,6 +173,7 @@ function threadOptions(
   const { root, modules, use, allowImport, concurrency, fast, verbosity } =
     config;
   return {
+    worker: config.name,
     root,
     modules,
     use,

@@ -33,6 +33,8 @@ export interface Overrun {
   readonly message: Message;
   /** It was cancelled, which is treated as the end of its ttl. */
   readonly cancelled: boolean;
+  /** When it was first seen to run, by `performance.now()`. */
+  readonly sinceMs?: number;
 }
 
 interface Watched extends Overrun {
@@ -158,13 +160,16 @@ function messageOf(flight: Flight, index: number): Message | undefined {
 /** Charges an overrun job for its attempt; one that was cancelled has ended. */
 export function chargeOverrun(
   token: string,
-  { flight, index, message, cancelled }: Overrun,
-  final: boolean,
+  { flight, index, message, sinceMs, cancelled }: Overrun,
+  { fast, name: worker }: { readonly fast: boolean; readonly name?: string },
 ): Settlement {
   if (cancelled) return cancelledSettlement(token, message);
+  const startMs = sinceMs === undefined
+    ? undefined
+    : Math.round(Date.now() - (performance.now() - sinceMs));
   const failed = failAttempt(flight.messages[index], message, {
     name: "TtlExceededError",
     message: `The attempt exceeded its ttl of ${message.ttl} s`,
-  }, { final });
+  }, { final: fast, run: { worker, startMs } });
   return { token, ...failed, ties: tiesOf(message) };
 }

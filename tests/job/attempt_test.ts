@@ -48,7 +48,8 @@ function failed(change: Partial<Message>, options?: { final: boolean }) {
 Deno.test("a failed attempt is tried again after its backoff, with the next number", () => {
   const { message, delayMs } = retried({ attempt: 2 });
   assert.equal(delayMs, 2_000);
-  assert.deepEqual(decodeMessage(message), {
+  const { history: _, ...rest } = decodeMessage(message);
+  assert.deepEqual(rest, {
     ...PLAIN,
     uid: undefined,
     attempt: 3,
@@ -82,11 +83,8 @@ Deno.test("the failed set gets the message as it was, the error and the attempts
   const text = " " + encodeMessage(message);
   const end = failAttempt(text, message, ERROR);
   assert.ok(end.kind === "failed");
-  assert.deepEqual(decodeFailedEntry(end.entry), {
-    message: text,
-    error: ERROR,
-    attempts: 4,
-  });
+  const { history: _, ...entry } = decodeFailedEntry(end.entry);
+  assert.deepEqual(entry, { message: text, error: ERROR, attempts: 4 });
   assert.equal(end.id, "p.1");
   assert.deepEqual(decodeOutcome(end.outcome!), {
     kind: "failed",

@@ -25,6 +25,7 @@ const PLAIN: Message = {
   after: undefined,
   onFailure: undefined,
   sentMs: undefined,
+  history: undefined,
 };
 
 Deno.test("a message with all defaults is stored without them", () => {
@@ -48,6 +49,7 @@ Deno.test("a message is decoded as it was encoded, whatever differs from the def
       { unique: { key: "a.b", until: "start" as const } },
       { group: "tenant-7" },
       { after: ["q/p.1"], onFailure: "skip" as const },
+      { history: [{ attempt: 1, endMs: 7, error: "Error: no" }] },
       { args: [] },
       { args: ["\u0000", "🦕", "\u2028", "9007199254740993", "", '"\\'] },
       { args: [[[]], { a: null, "": [{}] }] },

@@ -55,7 +55,7 @@ Deno.test("a job's end is passed on when what it reported is stored, others at o
   using scene = new Scene();
   scene.report(0, "a");
   scene.updates.ended(1, [DONE, { ...DONE, index: 1 }], RAN);
-  scene.updates.ended(2, [DONE]);
+  scene.updates.ended(2, [DONE], RAN);
   assert.deepEqual(scene.ended, [[1, 1], [2, 0]]);
   scene.report(0, "b");
   scene.answers[0].resolve();

@@ -86,7 +86,7 @@ Deno.test("an overrun job is charged with an error that names its ttl", () => {
   const failed = chargeOverrun(
     "1:0",
     { flight, index: 0, message, cancelled: false },
-    true,
+    { fast: true },
   );
   assert.equal(failed.kind, "failed");
   assert.match(JSON.stringify(failed), /exceeded its ttl of 1 s/);

@@ -92,6 +92,7 @@ export class RedisInspector implements Inspector {
   ): Promise<boolean> {
     const keys = this.#space.of(record.queue);
     const outcome = id === undefined ? undefined : splitId(id);
+    this.#moves(record);
     const reply = await this.#runner.run(
       "replay",
       [keys.meta, keys.failed, keys.ready].concat(
@@ -99,7 +100,7 @@ export class RedisInspector implements Inspector {
       ),
       [record.key, message, outcome?.field ?? ""],
     );
-    return this.#moved(record, reply);
+    return reply === 1;
   }
 
   hasten(record: JobRecord): Promise<boolean> {
@@ -174,20 +175,21 @@ export class RedisInspector implements Inspector {
     record: JobRecord,
     change: (key: string) => Promise<unknown>,
   ): Promise<boolean> {
-    const read = this.#entries.get(record)?.key;
+    const read = this.#moves(record)?.key;
     const keys = read === undefined
       ? places(this.#space.of(record.queue), record.state)
       : [read];
     for (const key of keys) {
-      if (this.#moved(record, await change(key))) return true;
+      if (await change(key) === 1) return true;
     }
     return false;
   }
 
-  #moved(record: JobRecord, reply: unknown): boolean {
+  /** Notes that a job is about to leave its place; in time for the next page. */
+  #moves(record: JobRecord): PageEntry | undefined {
     const entry = this.#entries.get(record);
-    if (reply === 1 && entry !== undefined) entry.moved = true;
-    return reply === 1;
+    if (entry !== undefined) entry.moved = true;
+    return entry;
   }
 
   async #call(attempted: string, ...command: string[]): Promise<unknown> {
