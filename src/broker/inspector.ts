@@ -3,11 +3,16 @@
  *
  * @module
  */
+import type { Ties } from "../job/ties.ts";
 import type { Counts } from "./broker.ts";
 
-/** Where a job can lie in its queue, in the order in which it passes through. */
+/**
+ * Where a job can lie in its queue, in the order in which it passes through.
+ * Blocked: it waits for other jobs.
+ */
 export const JOB_STATES = [
   "scheduled",
+  "blocked",
   "ready",
   "suspect",
   "crashed",
@@ -85,9 +90,15 @@ export interface Inspector extends AsyncDisposable {
   /**
    * Takes an entry out of the failed set and puts `message` at the end of the
    * queue; the outcome stored under `id` is forgotten, so that the job is
-   * pending again. `false`: the entry is not there any more.
+   * pending again. `gone`: the entry is not there any more; `taken`: another job
+   * has the unique key of `ties`.
    */
-  replay(record: JobRecord, message: string, id?: string): Promise<boolean>;
+  replay(
+    record: JobRecord,
+    message: string,
+    id?: string,
+    ties?: Ties,
+  ): Promise<"replayed" | "gone" | "taken">;
 
   /**
    * Makes a scheduled or retrying job due: the next step of the reaper moves
@@ -96,8 +107,9 @@ export interface Inspector extends AsyncDisposable {
   hasten(record: JobRecord): Promise<boolean>;
 
   /**
-   * Removes a job, unless it is held. `false`: it is not there any more, or,
-   * if it waits, behind more than {@linkcode LOOK_JOBS} others.
+   * Removes a job, unless it is held, and lets go what it has. `false`: it is
+   * not there any more, or, if it waits, behind more than {@linkcode LOOK_JOBS}
+   * others.
    */
-  remove(record: JobRecord): Promise<boolean>;
+  remove(record: JobRecord, ties?: Ties): Promise<boolean>;
 }

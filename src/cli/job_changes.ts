@@ -5,6 +5,7 @@
  */
 import type { Inspector } from "../broker/inspector.ts";
 import { encodeMessage, isJobId } from "../job/message.ts";
+import { tiesOf } from "../job/ties.ts";
 import type { StoredJob } from "./stored_job.ts";
 
 /** Does it; answers with why it could not, if so. */
@@ -30,11 +31,16 @@ export async function retryJob(
         ? entry!.message
         : encodeMessage({ ...message, attempt: 1, history: entry!.history });
       const id = isJobId(message?.id) ? message.id : undefined;
-      return await inspector.replay(record, text, id) ? undefined : GONE;
+      const ties = message && tiesOf(message);
+      const done = await inspector.replay(record, text, id, ties);
+      if (done === "taken") return "another job has its unique key";
+      return done === "gone" ? GONE : undefined;
     }
     case "scheduled":
     case "retry":
       return await inspector.hasten(record) ? undefined : GONE;
+    case "blocked":
+      return "it waits for other jobs";
     case "held":
       return `worker ${record.worker} has it`;
     default:
@@ -45,10 +51,14 @@ export async function retryJob(
 /** Removes a job that no worker has. */
 export async function deleteJob(
   inspector: Inspector,
-  { record }: StoredJob,
+  { record, message }: StoredJob,
 ): Promise<string | undefined> {
   if (record.state === "held") {
     return `worker ${record.worker} has it; cancel it instead`;
   }
-  return await inspector.remove(record) ? undefined : GONE;
+  // What has failed has nothing any more; another job may have its key.
+  const ties = record.state === "failed" || message === undefined
+    ? undefined
+    : tiesOf(message);
+  return await inspector.remove(record, ties) ? undefined : GONE;
 }

@@ -118,6 +118,17 @@ local function open_groups(hash, ring, due, limits, now)
     self.save(group)
   end
 
+  -- The text of the first job of a group that is not taken; one that was removed
+  -- has left a gap.
+  local function first_of(group)
+    group.ahead = group.ahead or group.first
+    while group.ahead < group.next do
+      local text = redis.call('HGET', hash, 'm:' .. group.name .. ':' .. group.ahead)
+      if text then return text end
+      group.ahead = group.ahead + 1
+    end
+  end
+
   -- Jobs of the ring in turn, at most so many and so long; `commit` lets them go.
   function self.collect(meta, limit, bytes, others, counts)
     -- Some more than are wanted: of one that was let wait here nothing may go.
@@ -127,16 +138,14 @@ local function open_groups(hash, ring, due, limits, now)
     while at <= #names and #messages < limit do
       local group = self.get(names[at])
       touched[group.name] = group
-      group.ahead = group.ahead or group.first
-      local may = group.ahead < group.next and self.may(group)
-      if may then
-        local text = redis.call('HGET', hash, 'm:' .. group.name .. ':' .. group.ahead) or '\n'
+      local text = first_of(group)
+      if text and self.may(group) then
         local cut = string.find(text, '\n', 1, true)
         local id, message = string.sub(text, 1, cut - 1), string.sub(text, cut + 1)
         if (others or #messages > 0) and size + #message > bytes then break end
         size = size + #message
         messages[#messages + 1] = message
-        taken[#taken + 1] = { group, id }
+        taken[#taken + 1] = { group, id, group.ahead }
         group.ahead = group.ahead + 1
         group.active = group.active + (counts and 1 or 0)
         if group.window then group.window.count(1) end
@@ -150,9 +159,9 @@ local function open_groups(hash, ring, due, limits, now)
       for _, each in ipairs(taken) do
         local group, id = each[1], each[2]
         if counts then redis.call('HSET', hash, 'a:' .. id, group.name) end
-        redis.call('HDEL', hash, 'm:' .. group.name .. ':' .. group.first)
-        group.first = group.first + 1
+        redis.call('HDEL', hash, 'm:' .. group.name .. ':' .. each[3])
       end
+      for _, group in pairs(touched) do group.first = group.ahead end
       redis.call('LTRIM', ring, math.min(at - 1, given), -1)
       for i = math.max(at, given + 1), #names do
         local group = self.get(names[i])

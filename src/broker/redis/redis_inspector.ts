@@ -1,4 +1,5 @@
 import { BrokerError } from "../../errors.ts";
+import type { Ties } from "../../job/ties.ts";
 import type { Dsn } from "../dsn.ts";
 import {
   type Inspector,
@@ -9,6 +10,7 @@ import {
   type WorkerRecord,
 } from "../inspector.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
+import { cancel } from "./cancelling.ts";
 import type { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { readCounts } from "./counts.ts";
@@ -16,6 +18,7 @@ import { KeySpace, type QueueKeys, splitId } from "./keys.ts";
 import { type PageEntry, readPages } from "./pages.ts";
 import { readResults } from "./results.ts";
 import { ConnectionRunner, explain } from "./scripts.ts";
+import { Successors } from "./successors.ts";
 import { readWorkers } from "./worker_records.ts";
 
 /** Looks into the queues of one Redis server, or of a cluster. */
@@ -69,15 +72,21 @@ export class RedisInspector implements Inspector {
   async *jobs(queue: string, state: JobState): AsyncGenerator<JobRecord> {
     const keys = this.#space.of(queue);
     if (state === "held") return yield* this.#held(keys);
+    if (state === "blocked") {
+      return yield* this.#fields(keys, state, keys.blocked);
+    }
     const sorted = SORTED.has(state);
     for (const key of places(keys, state)) {
+      if (key === keys.groups) continue;
       for await (const entry of readPages(this.#runner, key, sorted)) {
-        const { text, score: atMs } = entry;
-        const record: JobRecord = { queue, state, key: text, text, atMs };
+        const { text: key, score: atMs } = entry;
+        const text = withoutGroup(key);
+        const record: JobRecord = { queue, state, key, text, atMs };
         this.#entries.set(record, entry);
         yield record;
       }
     }
+    if (state === "ready") yield* this.#fields(keys, state, keys.groups);
   }
 
   async outcome(queue: string, id: string): Promise<string | null> {
@@ -89,18 +98,32 @@ export class RedisInspector implements Inspector {
     record: JobRecord,
     message: string,
     id?: string,
-  ): Promise<boolean> {
+    { unique = "", group = "", ...ties }: Partial<Ties> = {},
+  ): Promise<"replayed" | "gone" | "taken"> {
     const keys = this.#space.of(record.queue);
     const outcome = id === undefined ? undefined : splitId(id);
     this.#moves(record);
     const reply = await this.#runner.run(
       "replay",
-      [keys.meta, keys.failed, keys.ready].concat(
-        outcome === undefined ? [] : keys.results(outcome.bucket),
-      ),
-      [record.key, message, outcome?.field ?? ""],
+      [
+        keys.meta,
+        keys.failed,
+        keys.ready,
+        keys.unique,
+        keys.groups,
+        keys.ring,
+        keys.groupDue,
+      ].concat(outcome === undefined ? [] : keys.results(outcome.bucket)),
+      [
+        record.key,
+        message,
+        outcome?.field ?? "",
+        ties.id ?? "",
+        unique,
+        group,
+      ],
     );
-    return reply === 1;
+    return REPLAYED[reply as number];
   }
 
   hasten(record: JobRecord): Promise<boolean> {
@@ -112,19 +135,35 @@ export class RedisInspector implements Inspector {
       ));
   }
 
-  remove(record: JobRecord): Promise<boolean> {
-    const { queue, state } = record;
-    return this.#change(
-      record,
-      (key) =>
-        SORTED.has(state)
-          ? this.#call(`remove a job of ${queue}`, "ZREM", key, record.key)
-          // Others may have come in front of it since it was read.
-          : this.#runner.run("remove", [key], [
-            record.key,
-            String(2 * LOOK_JOBS),
-          ]),
-    );
+  async remove(record: JobRecord, ties?: Ties): Promise<boolean> {
+    const { queue, state, key } = record;
+    const keys = this.#space.of(queue);
+    if (state === "blocked") {
+      const id = key.slice("m:".length);
+      const successors = new Successors(
+        this.#connection,
+        this.#runner,
+        this.#space,
+      );
+      const job = { id, dueMs: 0 };
+      return (await cancel(this.#runner, successors, keys, [job]))[0];
+    }
+    return await this.#change(record, (place) =>
+      this.#runner.run("remove", [
+        place,
+        keys.ready,
+        keys.meta,
+        keys.unique,
+        keys.groups,
+        keys.ring,
+        keys.groupDue,
+      ], [
+        key,
+        // Others may have come in front of it since it was read.
+        String(2 * LOOK_JOBS),
+        ties?.id ?? "",
+        ties?.unique ?? "",
+      ]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -170,6 +209,31 @@ export class RedisInspector implements Inspector {
     }
   }
 
+  /** Jobs that are fields of a hash, whose names begin with `m:`. */
+  async *#fields(
+    { queue }: QueueKeys,
+    state: JobState,
+    hash: string,
+  ): AsyncGenerator<JobRecord> {
+    const seen = new Set<string>();
+    let cursor = "0";
+    do {
+      const [next, fields] = await this.#call(
+        `list jobs of ${queue}`,
+        ...["HSCAN", hash, cursor, "MATCH", "m:*", "COUNT", "100"],
+      ) as [string, string[]];
+      for (let i = 0; i < fields.length; i += 2) {
+        const [key, value] = [fields[i], fields[i + 1]];
+        if (seen.has(key) || seen.size >= LOOK_JOBS) continue;
+        seen.add(key);
+        // In front of the message is a line that is not part of it.
+        const text = value.slice(value.indexOf("\n") + 1);
+        yield { queue, state, key, text };
+      }
+      cursor = next;
+    } while (cursor !== "0" && seen.size < LOOK_JOBS);
+  }
+
   /** Tries it where the job may lie, until one place had it. */
   async #change(
     record: JobRecord,
@@ -205,11 +269,19 @@ export class RedisInspector implements Inspector {
 /** States whose jobs lie in sorted sets. */
 const SORTED: ReadonlySet<JobState> = new Set(["scheduled", "retry", "failed"]);
 
-/** The lists or sorted sets in which jobs of a state lie. */
+/** What `replay.lua` answers. */
+const REPLAYED = ["gone", "replayed", "taken"] as const;
+
+/** The message of a job that waits for its time; see `reap.lua`. */
+function withoutGroup(text: string): string {
+  return text.startsWith("\x01") ? text.split("\n").slice(2).join("\n") : text;
+}
+
+/** Where jobs of a state lie. */
 function places(keys: QueueKeys, state: JobState): string[] {
   switch (state) {
     case "ready":
-      return [keys.inbox, keys.ready];
+      return [keys.inbox, keys.ready, keys.groups];
     case "retry":
       return [keys.retry, keys.lone];
     case "held":

@@ -1,18 +1,36 @@
--- Takes an entry out of the failed set and puts its job at the end of ready.
--- KEYS: meta, failed, ready, and its result bucket if it has an id
--- ARGV: entry, message, field in the result bucket or ''
--- Returns: 1, or 0 if the entry is not there any more
+-- Takes an entry out of the failed set and puts its job at the end of ready, or
+-- of its group.
+-- KEYS: meta, failed, ready, unique, groups, ring, due, and its result bucket if
+--       it has an id
+-- ARGV: entry, message, field in the result bucket or '', id, unique key or '',
+--       group or ''
+-- Returns: 1, 0 if the entry is not there any more, 2 if another job has its key
 -- Errors: OOM, WRONGTYPE
 redis.call('LLEN', KEYS[3])
+redis.call('HLEN', KEYS[4])
+redis.call('HLEN', KEYS[5])
 if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
+local id, unique, group = ARGV[4], ARGV[5], ARGV[6]
+if unique ~= '' then
+  local other = redis.call('HGET', KEYS[4], unique)
+  if other and other ~= id then return 2 end
+  redis.call('HSET', KEYS[4], unique, id)
+end
 if ARGV[3] ~= '' then
-  local size = redis.call('HSTRLEN', KEYS[4], ARGV[3])
-  if redis.call('HDEL', KEYS[4], ARGV[3]) == 1 then
-    redis.call('HINCRBY', KEYS[4], 'bytes', 0 - size)
+  local size = redis.call('HSTRLEN', KEYS[8], ARGV[3])
+  if redis.call('HDEL', KEYS[8], ARGV[3]) == 1 then
+    redis.call('HINCRBY', KEYS[8], 'bytes', 0 - size)
     redis.call('HINCRBY', KEYS[1], 'results', -1)
     redis.call('HINCRBY', KEYS[1], 'bytes', 0 - size)
   end
 end
-redis.call('RPUSH', KEYS[3], ARGV[2])
+if group == '' then
+  redis.call('RPUSH', KEYS[3], ARGV[2])
+else
+  local limits = redis.call('HGET', KEYS[1], 'limits')
+  local groups = open_groups(KEYS[5], KEYS[6], KEYS[7], limits and cjson.decode(limits), now_ms())
+  groups.add(KEYS[1], group, id, ARGV[2])
+  groups.offer(KEYS[1], KEYS[3])
+end
 redis.call('ZREM', KEYS[2], ARGV[1])
 return 1

@@ -117,6 +117,21 @@ export class Groups {
     return messages;
   }
 
+  /** Removes a job that waits; `false`: it is not there any more. */
+  remove(seq: number): boolean {
+    const name = this.#store.db.value(
+      "DELETE FROM grouped WHERE queue = ? AND seq = ? RETURNING grp",
+      this.#queue,
+      seq,
+    );
+    if (name === undefined) return false;
+    const group = this.#get(name as string);
+    group.waiting--;
+    this.#put(group);
+    countRule(this.#store, this.#queue, { grouped: -1 });
+    return true;
+  }
+
   /** An active job has ended, or waits for its next attempt. */
   ended(id: string): void {
     const name = this.#store.db.value(

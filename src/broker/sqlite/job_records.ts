@@ -4,7 +4,11 @@
  * @module
  */
 import type { JobRecord, JobState } from "../inspector.ts";
+import type { Ties } from "../../job/ties.ts";
+import { unlock } from "./cancelling.ts";
 import { textOf, type Value } from "./database.ts";
+import { Groups, parseGrouped } from "./groups.ts";
+import { readRule } from "./rules.ts";
 import {
   CRASHED,
   LONE,
@@ -20,8 +24,8 @@ const PAGE_ROWS = 100;
 
 /** Rows of one state: of which table, and of which part of it. */
 export interface Source {
-  readonly table: "waiting" | "due" | "held" | "failed";
-  /** `waiting.state` or `due.kind`. */
+  readonly table: "waiting" | "due" | "held" | "failed" | "grouped";
+  /** `waiting.state` or `due.kind`; -1 for `grouped`. */
   readonly part: number;
 }
 
@@ -42,12 +46,14 @@ const PAGE: Record<Source["table"], string> = {
     JOIN batch ON batch.id = held.batch
     WHERE batch.queue = ?1 AND (batch, seq) > (?3, ?4)
     ORDER BY batch, seq LIMIT ?5`,
+  grouped: `SELECT 0, seq, message, NULL FROM grouped
+    WHERE queue = ?1 AND seq > ?4 ORDER BY seq LIMIT ?5`,
   failed: `SELECT at, seq, entry, NULL FROM failed
     WHERE queue = ?1 AND (at, seq) > (?3, ?4) ORDER BY at, seq LIMIT ?5`,
 };
 
-const SOURCES: Record<JobState, readonly Source[]> = {
-  ready: [{ table: "waiting", part: READY }],
+const SOURCES: Record<Exclude<JobState, "blocked">, readonly Source[]> = {
+  ready: [{ table: "waiting", part: READY }, { table: "grouped", part: -1 }],
   suspect: [{ table: "waiting", part: SUSPECT }],
   crashed: [{ table: "waiting", part: CRASHED }],
   held: [{ table: "held", part: 0 }],
@@ -57,7 +63,9 @@ const SOURCES: Record<JobState, readonly Source[]> = {
 };
 
 /** Where the jobs of a state are. */
-export function sourcesOf(state: JobState): readonly Source[] {
+export function sourcesOf(
+  state: Exclude<JobState, "blocked">,
+): readonly Source[] {
   return SOURCES[state];
 }
 
@@ -83,7 +91,7 @@ export function readJobs(
     queue: name,
     state,
     key: `${part}:${at}:${seq}`,
-    text: textOf(text),
+    text: messageOf(textOf(text)),
     atMs: table === "due" || table === "failed" ? at as number : undefined,
     worker: worker === null ? undefined : worker as string,
   }));
@@ -92,11 +100,53 @@ export function readJobs(
   return { records, next: [lastAt, lastSeq] };
 }
 
+/** The message of a job, also of one of a group that waits for its time. */
+function messageOf(text: string): string {
+  return parseGrouped(text)?.message ?? text;
+}
+
+/** Jobs of a queue that wait for others, behind an id. */
+export function readBlocked(
+  store: Store,
+  name: string,
+  after: string,
+): JobRecord[] {
+  const queue = store.find(name);
+  if (queue === undefined) return [];
+  return store.db.rows(
+    `SELECT id, message FROM blocked WHERE queue = ? AND id > ?
+       ORDER BY id LIMIT ?`,
+    queue,
+    after,
+    PAGE_ROWS,
+  ).map(([id, message]) => ({
+    queue: name,
+    state: "blocked",
+    key: id as string,
+    text: textOf(message),
+  }));
+}
+
+/** Lets go what a job has that was removed; in the open transaction. */
+export function letGo(
+  store: Store,
+  name: string,
+  { id, unique }: Ties,
+): void {
+  const queue = store.queue(name);
+  new Groups(store, queue, readRule(store, queue).limits).ended(id);
+  if (unique !== undefined) unlock(store, queue, unique, id);
+}
+
 /** Takes a job out that is not held; in the open transaction. */
 export function removeJob(store: Store, record: JobRecord): boolean {
   const found = rowOf(store, record);
   if (found === undefined) return false;
   const { queue, table, part, at, seq } = found;
+  if (table === "grouped") {
+    const { limits } = readRule(store, queue);
+    return new Groups(store, queue, limits).remove(seq as number);
+  }
   if (store.db.run(REMOVE[table], queue, part, at, seq) === 0) return false;
   if (table === "due") {
     store.count(queue, part === SCHEDULED ? { scheduled: -1 } : { retry: -1 });
@@ -122,7 +172,7 @@ export function hastenJob(store: Store, record: JobRecord): boolean {
 }
 
 /** Parameters: queue, part, at, seq. */
-const REMOVE: Record<Exclude<Source["table"], "held">, string> = {
+const REMOVE: Record<"waiting" | "due" | "failed", string> = {
   waiting: "DELETE FROM waiting WHERE queue = ?1 AND state = ?2 AND seq = ?4",
   due: `DELETE FROM due
     WHERE queue = ?1 AND kind = ?2 AND at = ?3 AND seq = ?4`,
@@ -143,8 +193,8 @@ function rowOf(
   { queue: name, state, key }: JobRecord,
 ): Row | undefined {
   const queue = store.find(name);
-  const [{ table }] = SOURCES[state];
-  if (queue === undefined || table === "held") return undefined;
+  if (queue === undefined || state === "blocked") return undefined;
   const [part, at, seq] = key.split(":").map(Number);
-  return { queue, table, part, at, seq };
+  const table = part === -1 ? "grouped" : SOURCES[state][0].table;
+  return table === "held" ? undefined : { queue, table, part, at, seq };
 }

@@ -1,4 +1,3 @@
-import type { Ties } from "../../job/ties.ts";
 import { MAX_BATCH_BYTES } from "../broker.ts";
 import type {
   DueSchedules,
@@ -8,8 +7,7 @@ import type {
   StoredSchedule,
 } from "../schedules.ts";
 import type { Value } from "./database.ts";
-import { Groups } from "./groups.ts";
-import { readRule } from "./rules.ts";
+import { sendTied } from "./tied.ts";
 import type { Store } from "./store.ts";
 import type { Transactions } from "./transaction.ts";
 
@@ -178,34 +176,6 @@ export class SqliteSchedules implements Schedules {
       name,
     );
   }
-}
-
-/** Puts a job in line of its group, or into ready, if its key is free. */
-function sendTied(
-  store: Store,
-  queue: number,
-  message: string,
-  { id, unique, group }: Ties,
-): void {
-  if (unique !== undefined && !takeKey(store, queue, unique, id)) return;
-  if (group === undefined) return store.push(queue, [message]);
-  const { limits } = readRule(store, queue);
-  new Groups(store, queue, limits).add({ group, id, message });
-}
-
-/** Gives a unique key to a job, unless another one has it. */
-function takeKey(
-  { db }: Store,
-  queue: number,
-  key: string,
-  job: string,
-): boolean {
-  return db.run(
-    "INSERT OR IGNORE INTO uniq (queue, key, job) VALUES (?, ?, ?)",
-    queue,
-    key,
-    job,
-  ) > 0;
 }
 
 function column(nextMs: number): number {

@@ -133,6 +133,7 @@ const ADDED = `
     queue INTEGER, grp TEXT, seq INTEGER, id TEXT NOT NULL, message,
     PRIMARY KEY (queue, grp, seq)
   ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS grouped_seq ON grouped (queue, seq);
   CREATE TABLE IF NOT EXISTS active (
     queue INTEGER, id TEXT, grp TEXT NOT NULL, PRIMARY KEY (queue, id)
   ) WITHOUT ROWID;

@@ -1,3 +1,6 @@
+import { keyHolder, sendTied } from "./tied.ts";
+import { dropBlocked } from "./successors.ts";
+import type { Ties } from "../../job/ties.ts";
 import type { Dsn } from "../dsn.ts";
 import {
   type Inspector,
@@ -12,7 +15,9 @@ import { countJobs } from "./counts.ts";
 import {
   hastenJob,
   type JobPage,
+  letGo,
   type Place,
+  readBlocked,
   readJobs,
   removeJob,
   sourcesOf,
@@ -80,6 +85,7 @@ export class SqliteInspector implements Inspector {
   }
 
   async *jobs(queue: string, state: JobState): AsyncIterable<JobRecord> {
+    if (state === "blocked") return yield* this.#blocked(queue);
     for (const source of sourcesOf(state)) {
       let left = LOOK_JOBS;
       let place: Place | undefined = START;
@@ -104,13 +110,23 @@ export class SqliteInspector implements Inspector {
     return outcome;
   }
 
-  replay(record: JobRecord, message: string, id?: string): Promise<boolean> {
+  replay(
+    record: JobRecord,
+    message: string,
+    id?: string,
+    ties?: Ties,
+  ): Promise<"replayed" | "gone" | "taken"> {
     return this.#transactions.write("replay a failed job", () => {
-      if (!removeJob(this.#store, record)) return false;
       const queue = this.#store.queue(record.queue);
+      if (ties?.unique !== undefined) {
+        const holder = keyHolder(this.#store, queue, ties.unique);
+        if (holder !== undefined && holder !== ties.id) return "taken";
+      }
+      if (!removeJob(this.#store, record)) return "gone";
       if (id !== undefined) forgetOutcome(this.#store, queue, id);
-      this.#store.push(queue, [message]);
-      return true;
+      if (ties === undefined) this.#store.push(queue, [message]);
+      else sendTied(this.#store, queue, message, ties);
+      return "replayed";
     });
   }
 
@@ -121,17 +137,35 @@ export class SqliteInspector implements Inspector {
     );
   }
 
-  remove(record: JobRecord): Promise<boolean> {
-    return this.#transactions.write(
-      "remove a job",
-      () => removeJob(this.#store, record),
-    );
+  remove(record: JobRecord, ties?: Ties): Promise<boolean> {
+    return this.#transactions.write("remove a job", () => {
+      if (record.state === "blocked") {
+        const queue = this.#store.queue(record.queue);
+        return dropBlocked(this.#store, queue, record.key);
+      }
+      if (!removeJob(this.#store, record)) return false;
+      if (ties !== undefined) letGo(this.#store, record.queue, ties);
+      return true;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transactions[Symbol.asyncDispose]();
     this.#wakeUp[Symbol.dispose]();
     this.#store.db[Symbol.dispose]();
+  }
+
+  async *#blocked(queue: string): AsyncGenerator<JobRecord> {
+    for (let after = "", left = LOOK_JOBS; left > 0;) {
+      const page = await this.#transactions.read(
+        "read jobs",
+        () => readBlocked(this.#store, queue, after),
+      );
+      yield* page;
+      if (page.length === 0) return;
+      left -= page.length;
+      after = page[page.length - 1].key;
+    }
   }
 
   #look(name: string): QueueLook {

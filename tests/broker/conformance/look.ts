@@ -70,6 +70,7 @@ export function lookCases(test: Test): void {
       scheduled: [["later", 9000, undefined]],
       ready: [["r1", undefined, undefined], ["r2", undefined, undefined]],
       suspect: [["s1", undefined, undefined], ["s2", undefined, undefined]],
+      blocked: [],
       crashed: [],
       held: [["h1", undefined, worker], ["h2", undefined, worker]],
       retry: [["again", 5000, undefined], ["alone", 7000, undefined]],

@@ -28,6 +28,7 @@ import { settleCases } from "./settle.ts";
 import type { OpenStore } from "./store.ts";
 import { stormCases } from "./storm.ts";
 import { takeRecordCases } from "./take_record.ts";
+import { tiedCases } from "./tied.ts";
 import { uniqueCases } from "./unique.ts";
 import { updatesCases } from "./updates.ts";
 import { valuesCases } from "./values.ts";
@@ -61,6 +62,7 @@ export function exercise(name: string, open: OpenStore): void {
       cancelCases,
       uniqueCases,
       groupsCases,
+      tiedCases,
       afterCases,
       inspectorCases,
       schedulesCases,

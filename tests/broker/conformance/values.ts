@@ -105,7 +105,7 @@ export function valuesCases(test: Test): void {
     const records = await s.jobs("failed");
     same(records.map(({ text }) => text), TEXTS.map(([, text]) => text));
     for (const record of records) {
-      assert.equal(await s.inspector.replay(record, record.text), true);
+      assert.equal(await s.inspector.replay(record, record.text), "replayed");
     }
     same(await s.drain(), TEXTS.map(([, text]) => text));
   });
