@@ -5,6 +5,10 @@ import { TempDir } from "./temp_dir.ts";
 
 /** How the sentinels know the master. */
 export const MASTER_NAME = "shop";
+/** As whom sentinels and replicas come, so that they can be kept out. */
+const PEERS = ["sentinel", "replica"];
+/** Of all users: without one, whoever is kept out would still be a guest. */
+const PASSWORD = "secret";
 
 /** How a test wants its sentinels. */
 export interface SentinelsOptions {
@@ -36,7 +40,7 @@ export class Sentinels implements AsyncDisposable {
     this.#downAfterMs = downAfterMs;
     this.#ports = [1, 2, 3].map(() => freePort());
     const hosts = this.#ports.map((port) => `127.0.0.1:${port}`);
-    this.dsn = `redis+sentinel://${hosts}/${MASTER_NAME}`;
+    this.dsn = `redis+sentinel://:${PASSWORD}@${hosts}/${MASTER_NAME}`;
   }
 
   /** Starts all, and waits until they know of each other. */
@@ -44,8 +48,16 @@ export class Sentinels implements AsyncDisposable {
     { replicas = 2, downAfterMs = 1000 }: SentinelsOptions = {},
   ): Promise<Sentinels> {
     await using resources = new AsyncDisposableStack();
-    const start = async (...config: string[]) =>
-      resources.use(await RedisServer.start({ config }));
+    const peers = PEERS.flatMap((name) => [
+      ...["--user", name, "on", `>${PASSWORD}`, "~*", "&*", "+@all"],
+    ]);
+    const start = async (...own: string[]) => {
+      const auth = ["--masteruser", "replica", "--masterauth", PASSWORD];
+      const config = [...peers, ...auth, ...own];
+      return resources.use(
+        await RedisServer.start({ config, password: PASSWORD }),
+      );
+    };
     const master = await start();
     const others: RedisServer[] = [];
     while (others.length < replicas) {
@@ -63,6 +75,36 @@ export class Sentinels implements AsyncDisposable {
   /** Master and replicas, whoever is the master now. */
   get servers(): RedisServer[] {
     return [this.master, ...this.replicas];
+  }
+
+  /** Whether a server believes that it is a master. */
+  async isMaster(server: RedisServer): Promise<boolean> {
+    // One that becomes a replica ends all connections.
+    const [role] = await eventually(() => server.call("ROLE")) as string[];
+    return role === "master";
+  }
+
+  /** The replica that has become a master. */
+  async promoted(): Promise<RedisServer> {
+    return await eventually(async () => {
+      for (const replica of this.replicas) {
+        if (await this.isMaster(replica)) return replica;
+      }
+      throw new Error("no replica was promoted");
+    }, 30_000);
+  }
+
+  /** Keeps sentinels and replicas from a server; others still reach it. */
+  async cutOff(server: RedisServer): Promise<void> {
+    for (const name of PEERS) {
+      await server.call("ACL", "SETUSER", name, "off");
+      await server.call("CLIENT", "KILL", "USER", name);
+    }
+  }
+
+  /** Ends a {@linkcode cutOff}. */
+  async rejoin(server: RedisServer): Promise<void> {
+    for (const name of PEERS) await server.call("ACL", "SETUSER", name, "on");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -95,6 +137,8 @@ export class Sentinels implements AsyncDisposable {
 bind 127.0.0.1
 dir ${this.#folder.path}
 sentinel monitor ${MASTER_NAME} 127.0.0.1 ${this.master.port} 2
+sentinel auth-user ${MASTER_NAME} sentinel
+sentinel auth-pass ${MASTER_NAME} ${PASSWORD}
 sentinel down-after-milliseconds ${MASTER_NAME} ${this.#downAfterMs}
 sentinel failover-timeout ${MASTER_NAME} 5000
 `,

@@ -41,6 +41,14 @@ export interface Connection extends AsyncDisposable {
     key: string | undefined,
     commands: readonly (readonly string[])[],
   ): Promise<unknown[]>;
+  /** The server may be no master any more: the next call asks which one is. */
+  doubt?(reason: string): void;
+}
+
+/** What connections know of the master that Sentinel names; they share it. */
+export interface KnownMaster {
+  /** Host and port, where one of them has found it last. */
+  name?: string;
 }
 
 /** How a connection is kept. */
@@ -49,6 +57,8 @@ export interface ConnectionOptions {
   readonly url: string;
   /** The node to connect to, or how to find one, if the URL names a cluster. */
   readonly node?: HostPort | (() => Promise<HostPort>);
+  /** With Sentinel: where the connections beside this one are. */
+  readonly master?: KnownMaster;
   /** How long the oldest call may wait for any answer. Default 5 s. */
   readonly deadlineMs?: number;
   /** How long opening may take. Default 4 s. */
@@ -69,6 +79,7 @@ const WATCH_EVERY_MS = 500;
 export class ServerConnection implements Connection {
   readonly #options: ConnectionOptions;
   #client: Client | undefined;
+  #masterName: string | undefined;
   #opening: Promise<Client> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
   #pending = 0;
@@ -89,7 +100,7 @@ export class ServerConnection implements Connection {
   async open(): Promise<void> {
     this.#begin();
     try {
-      if (this.#client === undefined) await this.#open();
+      if (this.#current() === undefined) await this.#open();
     } finally {
       this.#end();
     }
@@ -102,7 +113,7 @@ export class ServerConnection implements Connection {
     this.#begin();
     let sent = false;
     try {
-      const client = this.#client ?? await this.#open();
+      const client = this.#current() ?? await this.#open();
       sent = true;
       return await client.sendCommand(args as string[]);
     } catch (error) {
@@ -133,7 +144,7 @@ export class ServerConnection implements Connection {
   ): Promise<void> {
     this.#begin();
     try {
-      const client = this.#client ?? await this.#open();
+      const client = this.#current() ?? await this.#open();
       await client.subscribe(channel, listener);
     } catch (error) {
       throw this.#translate(error, "SUBSCRIBE");
@@ -155,6 +166,18 @@ export class ServerConnection implements Connection {
     } finally {
       this.#end();
     }
+  }
+
+  doubt(reason: string): void {
+    if (this.#options.master !== undefined) this.#drop(reason);
+  }
+
+  /** The open client, unless another connection has found another master. */
+  #current(): Client | undefined {
+    if (this.#masterName !== this.#options.master?.name) {
+      this.#drop("there is another master");
+    }
+    return this.#client;
   }
 
   /** Gives the present connection up; the next call opens another. */
@@ -179,7 +202,7 @@ export class ServerConnection implements Connection {
 
   async #connect(): Promise<Client> {
     if (this.#closed) throw new NotSentError("Cannot use a closed connection");
-    const { url, node, onInvalidate, preamble } = this.#options;
+    const { url, node, master, onInvalidate, preamble } = this.#options;
     const address = parseRedisDsn(url);
     const { place } = address;
     const server = this.node === undefined
@@ -187,6 +210,7 @@ export class ServerConnection implements Connection {
       : `node ${nameOf(this.node)}`;
     const connectMs = this.#options.connectMs ?? 4000;
     let client: Client | undefined;
+    let found: string | undefined;
     let abandoned = false;
     try {
       const target = this.node ?? await deadline(
@@ -194,6 +218,7 @@ export class ServerConnection implements Connection {
         connectMs,
         `asking for the ${server}`,
       );
+      if ("host" in target) found = nameOf(target);
       const opened = client = newClient(address, target, {
         tracking: onInvalidate !== undefined,
       });
@@ -240,6 +265,7 @@ export class ServerConnection implements Connection {
       throw new NotSentError("Cannot use a closed connection");
     }
     this.#client = client;
+    if (master !== undefined) master.name = this.#masterName = found;
     this.#dropReason = undefined;
     this.#silentTicks = 0;
     this.#watch = setInterval(() => this.#look(), WATCH_EVERY_MS);

@@ -3,6 +3,7 @@ import { ClusterConnection } from "./cluster.ts";
 import {
   type Connection,
   type ConnectionOptions,
+  type KnownMaster,
   ServerConnection,
 } from "./connection.ts";
 import { NotSentError } from "./errors.ts";
@@ -14,6 +15,7 @@ export class Connector {
   readonly #topology: Topology | undefined;
   readonly #options: Omit<ConnectionOptions, "url">;
   #closed = false;
+  readonly #master: KnownMaster | undefined;
 
   /**
    * @param options Of all connections that say nothing else.
@@ -23,9 +25,9 @@ export class Connector {
     this.#url = url;
     this.#options = options;
     const address = parseRedisDsn(url);
-    if ("seeds" in address.place) {
-      this.#topology = new Topology(address, address.place);
-    }
+    const { place } = address;
+    if ("seeds" in place) this.#topology = new Topology(address, place);
+    if ("sentinels" in place) this.#master = {};
   }
 
   /** Keys of different queues are on different nodes. */
@@ -62,6 +64,11 @@ export class Connector {
 
   #with(own: Omit<ConnectionOptions, "url">): ConnectionOptions {
     if (this.#closed) throw new NotSentError("Cannot use a closed broker");
-    return { url: this.#url, ...this.#options, ...own };
+    return {
+      url: this.#url,
+      master: this.#master,
+      ...this.#options,
+      ...own,
+    };
   }
 }

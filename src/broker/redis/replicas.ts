@@ -30,10 +30,11 @@ export class ReplicatedConnection implements Connection {
       String(REPLICAS_WITHIN_MS),
     ]]);
     if (reached as number >= this.#replicas) return reply;
-    throw new BrokerUnavailableError(
-      `${reached} of ${this.#replicas} replicas have them after ` +
-        `${REPLICAS_WITHIN_MS / 1000} s`,
-    );
+    const reason = `${reached} of ${this.#replicas} replicas have them after ` +
+      `${REPLICAS_WITHIN_MS / 1000} s`;
+    // They may have another master by now.
+    this.#connection.doubt?.(reason);
+    throw new BrokerUnavailableError(reason);
   }
 
   callAll(
