@@ -58,3 +58,36 @@ Deno.test("a job that no replica confirms is uncertain, and stored once", async 
   assert.equal(await master.call("LLEN", "mqk:{default}:ready"), 2);
   replica.resume();
 });
+
+Deno.test("a job that is stored is uncertain if nobody can wait for its replica", async () => {
+  const { master, replica } = await withReplica();
+  await using _master = master;
+  await using _replica = replica;
+  const uncertain = async (dsn: string, reason: RegExp) => {
+    await using client = connect(dsn, { replicas: 1 });
+    await assert.rejects(
+      client.invoke("mqk:calculator#sum", 1, 2),
+      (error) => {
+        assert.ok(error instanceof EnqueueUncertainError, `${error}`);
+        assert.match(error.message, reason);
+        return true;
+      },
+    );
+  };
+  const ready = () => master.call("LLEN", "mqk:{default}:ready");
+  await master.call(
+    ...["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-wait"],
+  );
+  await uncertain(
+    master.dsn.replace("//", "//app:secret@"),
+    /Cannot wait for replicas: NOPERM .*'wait'/,
+  );
+  assert.equal(await ready(), 1);
+  // Its master becomes a replica itself while the second one waits.
+  replica.pause();
+  const refused = uncertain(master.dsn, /Cannot wait for replicas: UNBLOCKED/);
+  await eventually(async () => assert.equal(await ready(), 2));
+  await master.call("REPLICAOF", "127.0.0.1", replica.port);
+  await refused;
+  replica.resume();
+});

@@ -306,7 +306,7 @@ export class ServerConnection implements Connection {
 
   #translate(error: unknown, command: string): Error {
     if (error instanceof ErrorReply) {
-      const reply = new ReplyError(error.message, { cause: error });
+      const reply = new ReplyError(error.message, { cause: error }, command);
       // TRYAGAIN is about one slot that moves: the others are served.
       if (isLater(reply) && reply.code !== "TRYAGAIN") {
         this.#drop(reply.message);

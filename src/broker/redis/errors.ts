@@ -12,7 +12,12 @@ export class ReplyError extends Error {
   /** The first word, as `OOM`. */
   readonly code: string;
 
-  constructor(text: string, options?: ErrorOptions) {
+  /** @param command Its name, where several were sent together. */
+  constructor(
+    text: string,
+    options?: ErrorOptions,
+    readonly command?: string,
+  ) {
     super(text, options);
     // Redis 6.2 wraps what a script's command said: "ERR Error running
     // script (call to f_...): @user_script:7: OOM command not allowed ...".

@@ -1,5 +1,6 @@
 import { BrokerUnavailableError } from "../broker.ts";
 import type { Connection } from "./connection.ts";
+import { ReplyError } from "./errors.ts";
 
 /** How long replicas may take, below the deadline of a command. */
 const REPLICAS_WITHIN_MS = 4_000;
@@ -28,7 +29,14 @@ export class ReplicatedConnection implements Connection {
       "WAIT",
       String(this.#replicas),
       String(REPLICAS_WITHIN_MS),
-    ]]);
+    ]]).catch((error) => {
+      // What came before it has been done, so this is no refusal.
+      throw error instanceof ReplyError && error.command === "WAIT"
+        ? new BrokerUnavailableError(
+          `Cannot wait for replicas: ${error.message}`,
+        )
+        : error;
+    });
     if (reached as number >= this.#replicas) return reply;
     const reason = `${reached} of ${this.#replicas} replicas have them after ` +
       `${REPLICAS_WITHIN_MS / 1000} s`;
