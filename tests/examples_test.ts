@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { connect } from "../mod.ts";
+import { sleep } from "../src/time/sleep.ts";
 import { MqkProcess } from "./harness/mqk_process.ts";
 import { TempDir } from "./harness/temp_dir.ts";
 
@@ -112,6 +113,27 @@ Deno.test("the heartbeat example runs on its schedule, and pauses it", async () 
   const output = await runExample("heartbeat.ts", file);
   assert.match(output, /^beat: every second, next at \S+Z\nthree beats\n/);
   assert.match(output, /paused: true\n$/);
+});
+
+Deno.test("the late example names the queues whose next job waits too long", async () => {
+  await using folder = new TempDir();
+  const dsn = `sqlite:${join(folder.path, "queue.sqlite")}`;
+  await using client = connect(dsn);
+  await client.invoke({ job: "./x.ts#f", queue: "slow" });
+  await sleep(1100);
+  await client.invoke({ job: "./x.ts#f", queue: "fine" });
+  const late = (seconds: string) =>
+    deno(["run", "--allow-all", "late.ts", seconds], {
+      cwd: EXAMPLES,
+      env: { MQK_DSN: dsn },
+    });
+  assert.deepEqual(await late("60"), { code: 0, output: "" });
+  const { code, output } = await late("1");
+  assert.equal(code, 1);
+  assert.match(
+    output,
+    /^slow is late: 1 jobs wait, the next one since \d+ s \(unserved\)$/m,
+  );
 });
 
 Deno.test("the pages example comes back when a server says so", async () => {

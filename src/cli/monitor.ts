@@ -1,5 +1,7 @@
 import { Command } from "npm:commander@15.1.0";
 import type { Broker, Counts } from "../broker/broker.ts";
+import { printDsn } from "../broker/dsn.ts";
+import { hidePassword } from "../hide_password.ts";
 import { sleep } from "../time/sleep.ts";
 import { localTime } from "./local_time.ts";
 import {
@@ -11,38 +13,59 @@ import {
   type StoreOptions,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
+import { Screen } from "./screen.ts";
 
 const HELP = `
-A line is the local time and the jobs that are left in all queues: ready,
+On a terminal it is a screen with all queues, rates and workers. Keys: q quit;
+p pause; s sort by the next column; arrows, j and k scroll.
+
+Else, and with --plain, a line is the local time and the jobs that are left in all queues: ready,
 held by workers, or waiting for their next attempt. With --json it is an object
-with all counts of each queue. Ends with exit code 0 when stdout is closed.
+with all counts of each queue. Ends with exit code 0 when it is told to, or
+stdout is closed.
 
 Examples:
-  mqk monitor                 2017-07-11 08:30:23,100000
+  mqk monitor --plain         2017-07-11 08:30:23,100000
   mqk monitor --interval 5 --queue high --json`;
 
 interface MonitorOptions extends StoreOptions {
   readonly interval: number;
   readonly queue?: string[];
+  readonly plain?: true;
   readonly json?: true;
 }
 
-/** `mqk monitor`: prints how many jobs are left, once per interval. */
+/** `mqk monitor`: a live screen, or a line per interval. */
 export function monitorCommand(setExitCode: SetExitCode): Command {
   return addStoreOptions(new Command("monitor"))
-    .description("print how many jobs are left, once per interval")
+    .description("watch queues and workers, or print how many jobs are left")
     .option(
       "--interval <seconds>",
-      "time between two lines",
+      "time between two looks",
       seconds(0.01, 86_400),
       1,
     )
-    .addOption(queuesOption("count this queue only (default: all)"))
+    .addOption(queuesOption("look at this queue only (default: all)"))
+    .option("--plain", "print a line per look, also on a terminal")
     .option("--json", "print all counts of each queue")
     .addHelpText("after", HELP)
     .action(async (options: MonitorOptions) => {
-      setExitCode(await monitor(options));
+      const isLive = !options.plain && !options.json && Screen.isPossible;
+      setExitCode(await (isLive ? live(options) : monitor(options)));
     });
+}
+
+async function live(options: MonitorOptions): Promise<number> {
+  const { openInspector } = await import("../broker/open.ts");
+  const { liveMonitor } = await import("./live_monitor.ts");
+  const dsn = chosenDsn(options);
+  await using inspector = await openInspector(dsn);
+  await liveMonitor(inspector, {
+    place: hidePassword(printDsn(dsn)),
+    queues: options.queue,
+    intervalMs: options.interval * 1000,
+  });
+  return 0;
 }
 
 async function monitor(options: MonitorOptions): Promise<number> {

@@ -23,7 +23,7 @@ const EXAMPLES = `
 Examples:
   mqk run                                   work on the jobs of this folder
   mqk invoke mqk:calculator#sum 1 2 --wait  send a job and print its result
-  mqk monitor                               how many jobs are left
+  mqk monitor                               watch queues and workers
   mqk queues                                how it stands with each queue
   mqk workers                               which workers live
   mqk jobs --state failed                   jobs that failed, by their error

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../harness/eventually.ts";
 import { CLI } from "../harness/mqk_process.ts";
+import { Terminal } from "../harness/terminal.ts";
 import { Site } from "./site.ts";
 
 const JOBS = `
@@ -14,58 +15,9 @@ function shellCommand(site: Site, ...args: string[]): string {
     .map((part) => `'${part}'`).join(" ");
 }
 
-/** Runs a line in a shell, on a terminal of its own, until it is disposed. */
-class Terminal implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #read: Promise<void>;
-  readonly status: Promise<Deno.CommandStatus>;
-  text = "";
-  #ended = false;
-
-  constructor(site: Site, line: string) {
-    this.#child = new Deno.Command("script", {
-      args: ["-qec", `echo $$ >shell.pid; ${line}`, "/dev/null"],
-      cwd: site.dir.path,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    this.#input = this.#child.stdin.getWriter();
-    this.status = this.#child.status.then((status) => {
-      this.#ended = true;
-      return status;
-    });
-    this.#read = this.#child.stdout.pipeThrough(new TextDecoderStream())
-      .pipeTo(
-        new WritableStream({ write: (text) => void (this.text += text) }),
-      );
-  }
-
-  async shows(pattern: RegExp): Promise<void> {
-    await eventually(() => assert.match(this.text, pattern), 30_000);
-  }
-
-  async press(key: Uint8Array<ArrayBuffer>): Promise<void> {
-    await this.#input.write(key);
-  }
-
-  /** The terminal is gone, as when its window is closed. */
-  close(): void {
-    this.#child.kill("SIGKILL");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#ended) this.#child.kill("SIGKILL");
-    await this.status;
-    await this.#read;
-    await this.#input.close().catch(() => {});
-  }
-}
-
 async function start(site: Site, ...args: string[]): Promise<Terminal> {
   const line = "exec " + shellCommand(site, "run", "-w", "1", ...args);
-  const terminal = new Terminal(site, line);
+  const terminal = new Terminal(site.dir.path, line);
   await terminal.shows(/Master work on /);
   return terminal;
 }
