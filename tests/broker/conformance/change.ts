@@ -44,6 +44,18 @@ export function changeCases(test: Test): void {
     assert.equal(await worker.done(...tokens), 1);
   });
 
+  test("a job that has woken a worker waits as others do: listed, next, removed", async (s) => {
+    const waiting = s.broker.wait([s.queue], AbortSignal.timeout(10_000));
+    await s.push("first");
+    await waiting;
+    await s.push("second");
+    const [first, ...others] = await s.jobs("ready");
+    assert.deepEqual([first.text, others.length], ["first", 1]);
+    assert.equal((await s.inspector.look([s.queue]))[0].next, "first");
+    assert.equal(await s.inspector.remove(first), true);
+    await s.counts({ ready: 1 });
+  });
+
   test("of equal messages one is removed", async (s) => {
     await s.push("same", "same", "other", "same");
     const records = await s.jobs("ready");
