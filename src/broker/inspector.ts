@@ -52,8 +52,21 @@ export interface QueueLook {
   readonly done: number;
   /** And those that went to its failed set. */
   readonly failed: number;
-  /** The message that a worker gets next. */
+  /** Nobody gets jobs of it for now. */
+  readonly paused: boolean;
+  /**
+   * The message that a worker gets next; or, if it does not say when it was
+   * sent, the first one nearby that does.
+   */
   readonly next?: string;
+}
+
+/** So far behind the first job is looked for one that says when it was sent. */
+export const NEARBY_JOBS = 500;
+
+/** Whether a message says when it was sent: of many that come together one does. */
+export function saysWhenSent(message: string): boolean {
+  return message.includes('"sent":');
 }
 
 /** What a worker last said of itself. */

@@ -9,7 +9,7 @@ import type { Column } from "./table.ts";
 export interface QueueState {
   readonly queue: string;
   /** Whether a worker serves it. */
-  readonly state: "active" | "unserved";
+  readonly state: "active" | "paused" | "unserved";
   /** Suspect and crashed jobs included: they wait as well. */
   readonly ready: number;
   readonly held: number;
@@ -81,7 +81,9 @@ export class QueueLooks {
     }
     return {
       queue,
-      state: workers.some(({ queues }) => queues.includes(queue))
+      state: look.paused
+        ? "paused"
+        : workers.some(({ queues }) => queues.includes(queue))
         ? "active"
         : "unserved",
       ready: counts.ready + counts.suspect + counts.crashed,

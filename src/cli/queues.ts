@@ -13,7 +13,7 @@ import { QUEUE_COLUMNS, QueueLooks } from "./queue_looks.ts";
 import { printTable } from "./table.ts";
 
 const HELP = `
-state      active: a worker serves it; unserved: none does
+state      active: a worker serves it; unserved: none does; paused: no job starts
 ready      jobs that wait for a worker
 held       jobs that workers have reserved
 scheduled  jobs that were sent with a delay; retry: after an attempt that failed

@@ -6,7 +6,9 @@ import {
   type JobRecord,
   type JobState,
   LOOK_JOBS,
+  NEARBY_JOBS,
   type QueueLook,
+  saysWhenSent,
   type WorkerRecord,
 } from "../inspector.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
@@ -80,7 +82,7 @@ export class RedisInspector implements Inspector {
       if (key === keys.groups) continue;
       for await (const entry of readPages(this.#runner, key, sorted)) {
         const { text: key, score: atMs } = entry;
-        const text = withoutGroup(key);
+        const text = state === "failed" ? key : withoutGroup(key);
         const record: JobRecord = { queue, state, key, text, atMs };
         this.#entries.set(record, entry);
         yield record;
@@ -172,15 +174,29 @@ export class RedisInspector implements Inspector {
 
   async #look(queue: string): Promise<QueueLook> {
     const keys = this.#space.of(queue);
-    const [counts, sums, woken, next] = await Promise.all([
+    const [counts, sums, woken, ready] = await Promise.all([
       readCounts(this.#connection, keys),
-      this.#call(`look at ${queue}`, "HMGET", keys.meta, "done", "failed"),
-      this.#call(`look at ${queue}`, "LINDEX", keys.inbox, "0"),
-      this.#call(`look at ${queue}`, "LINDEX", keys.ready, "0"),
+      this.#call(`look at ${queue}`, "HMGET", ...[
+        keys.meta,
+        ...["done", "failed", "paused"],
+      ]),
+      this.#first(keys.inbox),
+      this.#first(keys.ready),
     ]);
-    const [done, failed] = (sums as (string | null)[]).map(Number);
-    const first = (woken ?? next ?? undefined) as string | undefined;
-    return { queue, counts, done, failed, next: first };
+    const [done, failed, paused] = (sums as (string | null)[]).map(Number);
+    const waiting = [...woken, ...ready];
+    const next = waiting.find(saysWhenSent) ?? waiting[0];
+    return { queue, counts, done, failed, paused: paused === 1, next };
+  }
+
+  /** The first messages of a list. */
+  async #first(key: string): Promise<string[]> {
+    const [, ...messages] = await this.#runner
+      .run("page", [key], [String(NEARBY_JOBS), "65536", "0", "", "0"]) as [
+        number,
+        ...string[],
+      ];
+    return messages;
   }
 
   async *#held(keys: QueueKeys): AsyncGenerator<JobRecord> {
@@ -274,7 +290,9 @@ const REPLAYED = ["gone", "replayed", "taken"] as const;
 
 /** The message of a job that waits for its time; see `reap.lua`. */
 function withoutGroup(text: string): string {
-  return text.startsWith("\x01") ? text.split("\n").slice(2).join("\n") : text;
+  if (!text.startsWith("\x01")) return text;
+  const [, , ...message] = text.split("\n");
+  return message.length === 0 ? text : message.join("\n");
 }
 
 /** Where jobs of a state lie. */

@@ -1,3 +1,4 @@
+import { readRule } from "./rules.ts";
 import { keyHolder, sendTied } from "./tied.ts";
 import { dropBlocked } from "./successors.ts";
 import type { Ties } from "../../job/ties.ts";
@@ -7,7 +8,9 @@ import {
   type JobRecord,
   type JobState,
   LOOK_JOBS,
+  NEARBY_JOBS,
   type QueueLook,
+  saysWhenSent,
   type WorkerRecord,
 } from "../inspector.ts";
 import { LIMITS } from "../limits.ts";
@@ -172,19 +175,23 @@ export class SqliteInspector implements Inspector {
     const { db } = this.#store;
     const counts = countJobs(this.#store, name);
     const queue = this.#store.find(name);
-    if (queue === undefined) return { queue: name, counts, done: 0, failed: 0 };
+    if (queue === undefined) {
+      return { queue: name, counts, done: 0, failed: 0, paused: false };
+    }
+    const { paused } = readRule(this.#store, queue);
     const [done, failed] = (db.row(
       "SELECT done, failed FROM total WHERE queue = ?",
       queue,
     ) ?? [0, 0]) as number[];
-    const [next] = readJobs(
+    const { records } = readJobs(
       this.#store,
       name,
       "ready",
       sourcesOf("ready")[0],
       START,
-      1,
-    ).records;
-    return { queue: name, counts, done, failed, next: next?.text };
+      NEARBY_JOBS,
+    );
+    const next = records.find(({ text }) => saysWhenSent(text)) ?? records[0];
+    return { queue: name, counts, done, failed, paused, next: next?.text };
   }
 }
