@@ -83,7 +83,10 @@ export class InFlightJobs {
         ? new FastHoldings(broker, queue)
         : new LeasedHoldings(broker, config.name, queue, parts.ending);
       holdings.set(queue, own);
-      this.#settlers.set(queue, new Settler(own, parts.givenUp));
+      this.#settlers.set(
+        queue,
+        new Settler(own, parts.givenUp, () => parts.changed.give()),
+      );
     }
     this.holdings = holdings;
     this.#cancellations = new Cancellations(

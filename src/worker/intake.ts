@@ -99,7 +99,11 @@ export class Intake {
     this.#parts = parts;
     this.#stopping = stopping;
     this.#time = time;
-    this.#order = new QueueOrder(parts.queues, parts.weights);
+    this.#order = new QueueOrder(
+      parts.queues,
+      parts.weights,
+      (queue) => parts.holdings.get(queue)!.held,
+    );
     this.onWake = {
       worker: parts.worker,
       request: (queue) => this.#reserveOnWake(queue),
@@ -170,6 +174,7 @@ export class Intake {
       if (!named.has(queue) || this.#broken.has(queue)) continue;
       const moment = lease.moment();
       const idle = this.#asksIdle = this.#nothingInFlight();
+      const { held } = holdings.get(queue)!;
       try {
         const reserved = await holdings.get(queue)!
           .reserve(
@@ -179,7 +184,7 @@ export class Intake {
         const { flight, suspects: waiting, blockedMs } = reserved;
         this.#failures = 0;
         if (blockedMs !== undefined) {
-          this.#order.close(queue, this.#time.nowMs() + blockedMs);
+          this.#order.close(queue, this.#time.nowMs() + blockedMs, held);
         }
         suspects.heard(queue, waiting, this.#time.nowMs());
         if (!this.#askAll && isAll(flight, left)) named.delete(queue);
@@ -266,6 +271,8 @@ export class Intake {
     const { broker, changed, suspects } = this.#parts;
     const end = new AbortController();
     const signal = AbortSignal.any([this.#stopping, end.signal]);
+    const nowMs = this.#time.nowMs();
+    const open = this.#order.open(nowMs);
     let busy = !this.#nothingInFlight();
     const watching = (async () => {
       while (!signal.aborted) {
@@ -273,12 +280,14 @@ export class Intake {
         const idle = this.#nothingInFlight();
         if (busy && idle) this.#parts.idle();
         busy = !idle;
-        if (this.#limit() === 0 || suspects.known && idle) end.abort();
+        const opened =
+          this.#order.open(this.#time.nowMs()).length > open.length;
+        if (this.#limit() === 0 || suspects.known && idle || opened) {
+          end.abort();
+        }
       }
     })();
-    const nowMs = this.#time.nowMs();
-    const served = this.#order.open(nowMs)
-      .filter((queue) => !this.#broken.has(queue));
+    const served = open.filter((queue) => !this.#broken.has(queue));
     const opensInMs = this.#order.opensAtMs - nowMs;
     const opening = opensInMs === Infinity
       ? undefined

@@ -1,3 +1,9 @@
+/** A queue of which nothing can be had for now. */
+interface Closed {
+  readonly untilMs: number;
+  readonly held: number;
+}
+
 /**
  * In which order a worker asks its queues: strictly as they were named, or, if
  * they have weights, each first as often as its weight says.
@@ -7,20 +13,29 @@ export class QueueOrder {
   readonly #weights: Readonly<Record<string, number>> | undefined;
   /** By queue: what it is behind its share. */
   readonly #behind = new Map<string, number>();
-  readonly #closedUntilMs = new Map<string, number>();
+  readonly #closed = new Map<string, Closed>();
+  readonly #held: (queue: string) => number;
 
-  /** @param weights By queue; left out: strict order. */
+  /**
+   * @param weights By queue; left out: strict order.
+   * @param held How many jobs of a queue this worker has.
+   */
   constructor(
     queues: readonly string[],
     weights?: Readonly<Record<string, number>>,
+    held: (queue: string) => number = () => 0,
   ) {
     this.#queues = queues;
     this.#weights = weights;
+    this.#held = held;
   }
 
-  /** No job of this queue can be had until then. */
-  close(queue: string, untilMs: number): void {
-    this.#closedUntilMs.set(queue, untilMs);
+  /**
+   * No job of this queue can be had until then, or until this worker has fewer
+   * than the `held` jobs that it had when it asked: a limit may let one go.
+   */
+  close(queue: string, untilMs: number, held: number): void {
+    this.#closed.set(queue, { untilMs, held });
   }
 
   /** The queues of which jobs may be had, in the order of this turn. */
@@ -43,15 +58,17 @@ export class QueueOrder {
 
   /** The queues of which jobs may be had. */
   open(nowMs: number): readonly string[] {
-    if (this.#closedUntilMs.size === 0) return this.#queues;
-    for (const [queue, untilMs] of this.#closedUntilMs) {
-      if (untilMs <= nowMs) this.#closedUntilMs.delete(queue);
+    if (this.#closed.size === 0) return this.#queues;
+    for (const [queue, { untilMs, held }] of this.#closed) {
+      if (untilMs <= nowMs || this.#held(queue) < held) {
+        this.#closed.delete(queue);
+      }
     }
-    return this.#queues.filter((queue) => !this.#closedUntilMs.has(queue));
+    return this.#queues.filter((queue) => !this.#closed.has(queue));
   }
 
-  /** When the next of the others opens; `Infinity`: there are none. */
+  /** When the next of the others opens by itself; `Infinity`: there are none. */
   get opensAtMs(): number {
-    return Math.min(...this.#closedUntilMs.values());
+    return Math.min(...this.#closed.values().map(({ untilMs }) => untilMs));
   }
 }

@@ -9,13 +9,22 @@ import { BATCH_BYTES, BATCH_JOBS } from "./prefetch.ts";
 export class Settler {
   readonly #holdings: Holdings;
   readonly #onError: (error: unknown) => void;
+  readonly #onSettled: () => void;
   #gathered: Ending[] = [];
   #running: Promise<void> | undefined;
 
-  /** @param onError Is told why a settle was given up: fenced, or at the end. */
-  constructor(holdings: Holdings, onError: (error: unknown) => void) {
+  /**
+   * @param onError Is told why a settle was given up: fenced, or at the end.
+   * @param onSettled Is told that some jobs are held no more.
+   */
+  constructor(
+    holdings: Holdings,
+    onError: (error: unknown) => void,
+    onSettled: () => void = () => {},
+  ) {
     this.#holdings = holdings;
     this.#onError = onError;
+    this.#onSettled = onSettled;
   }
 
   /** Adds outcomes; they are sent as soon as the last command was answered. */
@@ -34,6 +43,7 @@ export class Settler {
     try {
       while (this.#gathered.length > 0) {
         await this.#holdings.settle(this.#next());
+        this.#onSettled();
       }
     } catch (error) {
       this.#onError(error);
