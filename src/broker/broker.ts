@@ -58,10 +58,18 @@ export interface Batch {
   readonly cancels: number;
   /** Jobs wait, but none may be taken now; ask again after so long. */
   readonly blockedMs?: number;
+  /**
+   * Of some groups jobs wait only for their rate: ask again after so long.
+   * Others may come before.
+   */
+  readonly againMs?: number;
 }
 
 /** What fast mode takes. */
-export type Taken = Pick<Batch, "messages" | "cancels" | "blockedMs">;
+export type Taken = Pick<
+  Batch,
+  "messages" | "cancels" | "blockedMs" | "againMs"
+>;
 
 /** Jobs that are cancelled and have not been dropped yet. */
 export interface Cancelled {

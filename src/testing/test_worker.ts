@@ -215,13 +215,13 @@ export class TestWorker {
   }
 
   async #startBatch(holdings: LeasedHoldings): Promise<boolean> {
-    const { flight, blockedMs } = await holdings.reserve(
+    const { flight, blockedMs, againMs } = await holdings.reserve(
       { limit: BATCH_JOBS, bytes: BATCH_BYTES, idle: false },
       (batch) =>
         new Flight(++this.#batches, holdings.queue, batch, performance.now()),
     );
-    if (blockedMs !== undefined) {
-      this.#due.add(this.#parts.clock.nowMs + blockedMs);
+    for (const ms of [blockedMs, againMs]) {
+      if (ms !== undefined) this.#due.add(this.#parts.clock.nowMs + ms);
     }
     if (flight === undefined) return false;
     const { queue, cancels } = flight;

@@ -26,14 +26,15 @@ export class FastHoldings implements Holdings {
     { limit, bytes }: { limit: number; bytes: number },
     adopt: (batch: Batch) => Flight,
   ): Promise<Reserved> {
-    const { messages, cancels, blockedMs } = await this.#answer(
+    const { messages, cancels, blockedMs, againMs } = await this.#answer(
       this.#broker.take(this.queue, limit, bytes),
     );
-    if (messages.length === 0) return { suspects: 0, blockedMs };
+    if (messages.length === 0) return { suspects: 0, blockedMs, againMs };
     const tokens = messages.map((_, index) => String(index));
     return {
       flight: adopt({ kind: "ready", tokens, messages, suspects: 0, cancels }),
       suspects: 0,
+      againMs,
     };
   }
 

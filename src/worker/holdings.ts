@@ -27,6 +27,8 @@ export interface Reserved {
   readonly suspects: number;
   /** Jobs wait, but none may be had now: ask again after so long. */
   readonly blockedMs?: number;
+  /** Some wait for a rate: ask again after so long, whatever comes before. */
+  readonly againMs?: number;
 }
 
 /** What a worker has of one queue, and the commands that change it. */
@@ -129,12 +131,11 @@ export class LeasedHoldings implements Holdings {
         ...request,
         known,
       });
-      if (batch.tokens.length === 0) {
-        return { suspects: batch.suspects, blockedMs: batch.blockedMs };
-      }
+      const { suspects, blockedMs, againMs } = batch;
+      if (batch.tokens.length === 0) return { suspects, blockedMs, againMs };
       const flight = adopt(batch);
       this.#flights.add(flight);
-      return { flight, suspects: batch.suspects };
+      return { flight, suspects, againMs };
     } catch (error) {
       if (
         error instanceof BrokerUnavailableError ||

@@ -181,11 +181,15 @@ export class Intake {
             { limit: left, bytes, idle },
             (batch) => this.#parts.adopt(queue, batch),
           );
-        const { flight, suspects: waiting, blockedMs } = reserved;
+        const { flight, suspects: waiting, blockedMs, againMs } = reserved;
         this.#failures = 0;
         if (blockedMs !== undefined) {
           this.#order.close(queue, this.#time.nowMs() + blockedMs, held);
         }
+        this.#order.askAgain(
+          queue,
+          againMs && this.#time.nowMs() + againMs,
+        );
         suspects.heard(queue, waiting, this.#time.nowMs());
         if (!this.#askAll && isAll(flight, left)) named.delete(queue);
         if (flight === undefined) continue;
@@ -288,10 +292,10 @@ export class Intake {
       }
     })();
     const served = open.filter((queue) => !this.#broken.has(queue));
-    const opensInMs = this.#order.opensAtMs - nowMs;
-    const opening = opensInMs === Infinity
+    const nextInMs = this.#order.nextMs - nowMs;
+    const asking = nextInMs === Infinity
       ? undefined
-      : setTimeout(() => end.abort(), opensInMs);
+      : setTimeout(() => end.abort(), nextInMs);
     try {
       if (served.length === 0) {
         await new Promise((resolve) =>
@@ -309,7 +313,7 @@ export class Intake {
       await this.#recovered(served[0], error);
       return [];
     } finally {
-      clearTimeout(opening);
+      clearTimeout(asking);
       end.abort();
       changed.give();
       await watching;

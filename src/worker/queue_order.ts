@@ -14,6 +14,7 @@ export class QueueOrder {
   /** By queue: what it is behind its share. */
   readonly #behind = new Map<string, number>();
   readonly #closed = new Map<string, Closed>();
+  readonly #askAgainMs = new Map<string, number>();
   readonly #held: (queue: string) => number;
 
   /**
@@ -38,8 +39,17 @@ export class QueueOrder {
     this.#closed.set(queue, { untilMs, held });
   }
 
+  /** Of this queue more jobs can be had from then on; nothing: nobody knows. */
+  askAgain(queue: string, atMs: number | undefined): void {
+    if (atMs !== undefined) this.#askAgainMs.set(queue, atMs);
+    else this.#askAgainMs.delete(queue);
+  }
+
   /** The queues of which jobs may be had, in the order of this turn. */
   turn(nowMs: number): readonly string[] {
+    for (const [queue, atMs] of this.#askAgainMs) {
+      if (atMs <= nowMs) this.#askAgainMs.delete(queue);
+    }
     const open = this.open(nowMs);
     if (this.#weights === undefined || open.length < 2) return open;
     // Smooth weighted round robin, as nginx spreads requests over servers.
@@ -67,8 +77,12 @@ export class QueueOrder {
     return this.#queues.filter((queue) => !this.#closed.has(queue));
   }
 
-  /** When the next of the others opens by itself; `Infinity`: there are none. */
-  get opensAtMs(): number {
-    return Math.min(...this.#closed.values().map(({ untilMs }) => untilMs));
+  /** When the queues are to be asked again in any case; `Infinity`: never. */
+  get nextMs(): number {
+    let next = Math.min(...this.#askAgainMs.values());
+    for (const { untilMs } of this.#closed.values()) {
+      next = Math.min(next, untilMs);
+    }
+    return next;
   }
 }

@@ -42,12 +42,26 @@ Deno.test("in each turn all queues are asked, the first one before the others", 
 
 Deno.test("a queue of which nothing can be had is left out until its time", () => {
   const order = new QueueOrder(["a", "b"]);
-  assert.equal(order.opensAtMs, Infinity);
+  assert.equal(order.nextMs, Infinity);
   order.close("a", 1000, 0);
   assert.deepEqual(order.turn(999), ["b"]);
-  assert.equal(order.opensAtMs, 1000);
+  assert.equal(order.nextMs, 1000);
   assert.deepEqual(order.turn(1000), ["a", "b"]);
-  assert.equal(order.opensAtMs, Infinity);
+  assert.equal(order.nextMs, Infinity);
+});
+
+Deno.test("a queue that is to be asked again is asked meanwhile as well", () => {
+  const order = new QueueOrder(["a", "b"]);
+  order.close("a", 2000, 0);
+  order.askAgain("b", 1000);
+  assert.equal(order.nextMs, 1000);
+  assert.deepEqual(order.turn(999), ["b"]);
+  assert.equal(order.nextMs, 1000);
+  assert.deepEqual(order.turn(1000), ["b"]);
+  assert.equal(order.nextMs, 2000, "it is asked now");
+  order.askAgain("b", 1500);
+  order.askAgain("b", undefined);
+  assert.equal(order.nextMs, 2000);
 });
 
 Deno.test("a queue that was full opens as soon as fewer of its jobs are held", () => {

@@ -56,8 +56,27 @@ export class RedisControl implements QueueControl {
         ],
         [paused, limits, ...workers],
       );
-      if (done === 1) return;
+      if (done === 1) break;
     }
+    if (limits !== "-") await this.#regroup(keys);
+  }
+
+  /** What waited for a limit of before must not wait for it any more. */
+  async #regroup(keys: QueueKeys): Promise<void> {
+    const { meta, ready, groups, ring, groupDue } = keys;
+    let cursor = "0";
+    do {
+      const [next, fields] = await this.#call(
+        `set the limits of the groups of queue ${keys.queue}`,
+        ["HSCAN", groups, cursor, "MATCH", "g:*", "COUNT", "1000"],
+      ) as [string, string[]];
+      cursor = next;
+      const names = fields.filter((_, i) => i % 2 === 0)
+        .map((field) => field.slice("g:".length));
+      if (names.length === 0) continue;
+      await this.#runner
+        .run("regroup", [meta, ready, groups, ring, groupDue], names);
+    } while (cursor !== "0");
   }
 
   async #call(attempted: string, command: string[]): Promise<unknown> {

@@ -179,6 +179,35 @@ local function open_groups(hash, ring, due, limits, now)
     return messages, commit
   end
 
+  -- The limit of a group may let a job go by now.
+  function self.again(name)
+    local group = self.get(name)
+    self.put(group)
+    self.save(group)
+  end
+
+  -- Looks at rates whose time has come; at how many.
+  function self.look(most)
+    local looks = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, most)
+    for _, look in ipairs(looks) do
+      local kind, name = string.match(look, '^(.):(.*)$')
+      redis.call('ZREM', due, look)
+      if kind == 'w' then
+        redis.call('HDEL', hash, 'w:' .. name)
+      else
+        self.get(name).place = '-'
+        self.again(name)
+      end
+    end
+    return #looks
+  end
+
+  -- Milliseconds until the next look, a minute at most; 0: there is none.
+  function self.looks_in()
+    local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+    return first[2] and math.min(60000, math.max(10, math.ceil(tonumber(first[2]) - now))) or 0
+  end
+
   -- If nothing is ready, the next job of the ring is, which wakes a worker.
   function self.offer(meta, ready)
     if redis.call('LLEN', ready) > 0 then return end

@@ -80,22 +80,9 @@ move(KEYS[3], ready)
 move(KEYS[4], ready)
 move(KEYS[5], suspect)
 
-local looks = redis.call('ZRANGEBYSCORE', KEYS[14], '-inf', now, 'LIMIT', 0, 500)
-if #looks == 500 then more = 1 end
-if #looks > 0 or groups or tonumber(state[4] or '0') > 0 then
+if groups or tonumber(state[4] or '0') > 0 or redis.call('ZCARD', KEYS[14]) > 0 then
   groups = groups or open_groups(KEYS[12], KEYS[13], KEYS[14], limits, now)
-  for _, look in ipairs(looks) do
-    local kind, name = string.match(look, '^(.):(.*)$')
-    redis.call('ZREM', KEYS[14], look)
-    if kind == 'w' then
-      redis.call('HDEL', KEYS[12], 'w:' .. name)
-    else
-      local group = groups.get(name)
-      group.place = '-'
-      groups.put(group)
-      groups.save(group)
-    end
-  end
+  if groups.look(500) == 500 then more = 1 end
   groups.offer(meta, ready)
 end
 return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired, blocked,

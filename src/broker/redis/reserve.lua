@@ -4,7 +4,8 @@
 -- ARGV: worker, limit, bytes, known (or nothing), idle (1 or 0), longest
 --       message, failed set: most entries
 -- Returns: kind (C, S or R), batch number, suspects left, messages, number of
---       cancellations, milliseconds for which no more may be taken (or 0)
+--       cancellations, milliseconds for which no more may be taken (or 0), and
+--       until the rate of a group lets more go (or 0)
 -- Errors: FENCED, MISMATCH, WRONGTYPE
 local meta, workers, held, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[8]
 local worker, limit, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -30,7 +31,7 @@ local state = redis.call('HMGET', meta, 'tick', 'cancels', 'paused', 'limits', '
 local tick, cancels = state[1] or '0', tonumber(state[2] or '0')
 if state[3] then
   redis.call('ZADD', workers, tick, worker)
-  return { 'R', 0, 0, {}, cancels, 1000 }
+  return { 'R', 0, 0, {}, cancels, 1000, 0 }
 end
 
 -- What was stored can't be taken back, so every type is looked at before.
@@ -79,6 +80,7 @@ if state[4] or grouped > 0 then
   now = now_ms()
   limits = state[4] and cjson.decode(state[4]) or {}
   groups = open_groups(KEYS[9], KEYS[10], KEYS[11], limits, now)
+  if grouped > 0 then groups.look(100) end
   if limits.concurrency then
     room = math.min(room, limits.concurrency - tonumber(state[6] or '0'))
     if room <= 0 then blocked = 250 end
@@ -156,4 +158,5 @@ if blocked > 0 then
   if redis.call('LLEN', KEYS[6]) + redis.call('LLEN', KEYS[7]) + grouped + suspects == 0 then blocked = 0 end
   suspects = 0
 end
-return { kind, batch, suspects, messages, cancels, blocked }
+local again = grouped > 0 and groups.looks_in() or 0
+return { kind, batch, suspects, messages, cancels, blocked, again }

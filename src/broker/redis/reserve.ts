@@ -14,29 +14,30 @@ export async function reserve(
   keys: QueueKeys,
   { limit, bytes, known, idle }: ReserveRequest,
 ): Promise<Batch> {
-  const [code, batch, suspects, messages, cancels, blocked] = await runner.run(
-    "reserve",
-    [
-      ...keys.lease(worker),
-      keys.crashed,
-      keys.suspect,
-      keys.inbox,
-      keys.ready,
-      keys.failed,
-      keys.groups,
-      keys.ring,
-      keys.groupDue,
-    ],
-    [
-      worker,
-      String(limit),
-      String(bytes),
-      known === undefined ? "" : String(known),
-      idle ? "1" : "0",
-      String(limits.messageBytes),
-      String(limits.failed),
-    ],
-  ) as [keyof typeof KINDS, number, number, string[], number, number];
+  const [code, batch, suspects, messages, cancels, blocked, again] =
+    await runner.run(
+      "reserve",
+      [
+        ...keys.lease(worker),
+        keys.crashed,
+        keys.suspect,
+        keys.inbox,
+        keys.ready,
+        keys.failed,
+        keys.groups,
+        keys.ring,
+        keys.groupDue,
+      ],
+      [
+        worker,
+        String(limit),
+        String(bytes),
+        known === undefined ? "" : String(known),
+        idle ? "1" : "0",
+        String(limits.messageBytes),
+        String(limits.failed),
+      ],
+    ) as [keyof typeof KINDS, number, number, string[], number, number, number];
   const mark = MARKS[code];
   const tokens: string[] = [];
   for (let i = 0; i < messages.length; i++) {
@@ -49,6 +50,7 @@ export async function reserve(
     suspects,
     cancels,
     ...(blocked > 0 && { blockedMs: blocked }),
+    ...(again > 0 && { againMs: again }),
   };
 }
 
@@ -59,7 +61,7 @@ export async function take(
   keys: QueueKeys,
   { limit, bytes }: Pick<ReserveRequest, "limit" | "bytes">,
 ): Promise<Taken> {
-  const [messages, cancels, blocked] = await runner.run(
+  const [messages, cancels, blocked, again] = await runner.run(
     "take",
     [
       keys.meta,
@@ -74,6 +76,11 @@ export async function take(
       keys.unique,
     ],
     [limit, bytes, messageBytes, failed].map(String),
-  ) as [string[], number, number];
-  return { messages, cancels, ...(blocked > 0 && { blockedMs: blocked }) };
+  ) as [string[], number, number, number];
+  return {
+    messages,
+    cancels,
+    ...(blocked > 0 && { blockedMs: blocked }),
+    ...(again > 0 && { againMs: again }),
+  };
 }

@@ -2,7 +2,7 @@
 -- KEYS: meta, inbox, ready, suspect, crashed, failed, groups, ring, due, unique
 -- ARGV: limit, bytes, longest message, failed set: most entries
 -- Returns: messages, number of cancellations, milliseconds for which no more
---       may be taken (or 0)
+--       may be taken (or 0), and until the rate of a group lets more go (or 0)
 -- Errors: WRONGTYPE
 local meta, failed = KEYS[1], KEYS[6]
 local limit, bytes, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -11,7 +11,7 @@ local limit, bytes, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARG
 redis.call('HDEL', meta, '')
 local state = redis.call('HMGET', meta, 'cancels', 'paused', 'limits', 'grouped')
 local cancels = tonumber(state[1] or '0')
-if state[2] then return { {}, cancels, 1000 } end
+if state[2] then return { {}, cancels, 1000, 0 } end
 for i = 2, 5 do redis.call('LLEN', KEYS[i]) end
 redis.call('ZCARD', failed)
 
@@ -25,10 +25,11 @@ if tied or state[3] then
   redis.call('HLEN', KEYS[10])
   local limits, now = state[3] and cjson.decode(state[3]) or {}, now_ms()
   groups = open_groups(KEYS[7], KEYS[8], KEYS[9], limits, now)
+  if grouped > 0 then groups.look(100) end
   if limits.rate then
     window = open_window(KEYS[7], '', limits.rate, now)
     limit = math.min(limit, window.room())
-    if limit <= 0 then return { {}, cancels, math.min(1000, math.max(10, window.frees_at() - now)) } end
+    if limit <= 0 then return { {}, cancels, math.min(1000, math.max(10, window.frees_at() - now)), 0 } end
   end
 end
 
@@ -116,4 +117,4 @@ if window and #messages > 0 then
   window.count(#messages)
   window.save(KEYS[9])
 end
-return { messages, cancels, 0 }
+return { messages, cancels, 0, grouped > 0 and groups.looks_in() or 0 }

@@ -157,6 +157,25 @@ export class Groups {
     return names.length === limit;
   }
 
+  /** In how many milliseconds `look` is worth it; nothing: no rate is in the way. */
+  looksInMs(): number | undefined {
+    const dueMs = this.#store.db.value(
+      "SELECT min(due) FROM grp WHERE queue = ? AND due IS NOT NULL",
+      this.#queue,
+    ) as number | null;
+    if (dueMs === null) return undefined;
+    return Math.min(60_000, Math.max(10, dueMs - this.#store.now()));
+  }
+
+  /** The limits have changed: what they let go is in turn. */
+  regroup(): void {
+    const names = this.#store.db.rows(
+      "SELECT name FROM grp WHERE queue = ?",
+      this.#queue,
+    );
+    for (const [name] of names) this.#put(this.#get(name as string));
+  }
+
   #let(group: Group, seq: number, id: string, counts: boolean): void {
     const { db } = this.#store;
     db.run(

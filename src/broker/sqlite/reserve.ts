@@ -20,6 +20,8 @@ import {
 
 /** Crashed jobs of one call. */
 const MAX_CRASHED = 16;
+/** Groups of one call whose rate may let jobs go by now. */
+export const LOOKS = 100;
 const NOTHING: Pick<Batch, "tokens" | "messages"> = {
   tokens: [],
   messages: [],
@@ -97,12 +99,15 @@ export function reserve(
       ? blocked(room.blockedMs, cancels)
       : { kind: "ready", tokens: [], messages: [], suspects: 0, cancels };
   }
+  const groups = rule.grouped > 0
+    ? new Groups(store, queue, rule.limits)
+    : undefined;
+  groups?.look(LOOKS);
   let kind: Batch["kind"] = "suspect";
   let taken = idle ? take(SUSPECT, "s", 1) : NOTHING;
   if (taken.tokens.length === 0) {
     kind = "ready";
-    if (rule.grouped > 0) {
-      const groups = new Groups(store, queue, rule.limits);
+    if (groups !== undefined) {
       const left = room.jobs - readyCount(store, queue, room.jobs);
       // They wait for no turn any more, and are taken as all others are.
       const others = left < room.jobs;
@@ -113,7 +118,14 @@ export function reserve(
     taken = take(READY, "", room.jobs);
   }
   room.window?.count(taken.tokens.length);
-  return { kind, ...taken, suspects: suspects(), cancels };
+  const againMs = groups?.looksInMs();
+  return {
+    kind,
+    ...taken,
+    suspects: suspects(),
+    cancels,
+    ...(againMs !== undefined && { againMs }),
+  };
 }
 
 /** How many jobs are ready, counted up to `most`. */

@@ -1,6 +1,5 @@
-import type { QueueControl, QueueLimits, QueueState } from "../control.ts";
+import type { QueueLimits } from "../control.ts";
 import type { Store } from "./store.ts";
-import type { Transactions } from "./transaction.ts";
 
 /** How a queue is served. */
 export interface Rule {
@@ -14,7 +13,8 @@ export interface Rule {
   readonly grouped: number;
 }
 
-const NONE: Rule = {
+/** Of a queue for which nothing was ever set. */
+export const NO_RULE: Rule = {
   paused: false,
   limits: {},
   limited: false,
@@ -28,7 +28,7 @@ export function readRule({ db }: Store, queue: number): Rule {
     "SELECT paused, limits, cancels, grouped FROM rule WHERE queue = ?",
     queue,
   ) as [number, string | null, number, number] | undefined;
-  if (row === undefined) return NONE;
+  if (row === undefined) return NO_RULE;
   const [paused, limits, cancels, grouped] = row;
   return {
     paused: paused === 1,
@@ -59,54 +59,4 @@ export function countRule(
     turns,
     grouped,
   ) as [number, number];
-}
-
-/** Pauses queues of a file, and sets their limits. */
-export class SqliteControl implements QueueControl {
-  readonly #store: Store;
-  readonly #transactions: Transactions;
-
-  constructor(store: Store, transactions: Transactions) {
-    this.#store = store;
-    this.#transactions = transactions;
-  }
-
-  pause(queue: string): Promise<void> {
-    return this.#set(queue, "paused", 1);
-  }
-
-  resume(queue: string): Promise<void> {
-    return this.#set(queue, "paused", 0);
-  }
-
-  setLimits(queue: string, limits: QueueLimits): Promise<void> {
-    const json = JSON.stringify(limits);
-    return this.#set(queue, "limits", json === "{}" ? null : json);
-  }
-
-  state(queue: string): Promise<QueueState> {
-    return this.#transactions.read("read how a queue is served", () => {
-      const id = this.#store.find(queue);
-      const { paused, limits } = id === undefined
-        ? NONE
-        : readRule(this.#store, id);
-      return { paused, limits };
-    });
-  }
-
-  async #set(
-    queue: string,
-    column: "paused" | "limits",
-    value: number | string | null,
-  ): Promise<void> {
-    await this.#transactions.write("set how a queue is served", () => {
-      this.#store.db.run(
-        `INSERT INTO rule (queue, ${column}) VALUES (?, ?)
-           ON CONFLICT DO UPDATE SET ${column} = excluded.${column}`,
-        this.#store.queue(queue),
-        value,
-      );
-      this.#store.announce();
-    });
-  }
 }

@@ -1,7 +1,7 @@
 import type { Taken } from "../broker.ts";
 import { unlock } from "./cancelling.ts";
 import { Groups } from "./groups.ts";
-import { head, read, remove } from "./reserve.ts";
+import { head, LOOKS, read, remove } from "./reserve.ts";
 import { PAUSED_MS, roomOf } from "./room.ts";
 import { readRule } from "./rules.ts";
 import { CRASHED, READY, type Store, SUSPECT } from "./store.ts";
@@ -31,6 +31,7 @@ export function take(
   const messages: string[] = [];
   const groups = new Groups(store, queue, limits);
   const tied = rule.grouped > 0 || hasTies(store, queue);
+  if (rule.grouped > 0) groups.look(LOOKS);
   for (const state of [READY, SUSPECT, CRASHED]) {
     const most = limit - messages.length;
     const found = head(store, queue, state, most, bytes, messages.length > 0);
@@ -51,7 +52,8 @@ export function take(
   room.window?.count(messages.length);
   if (tied) letGo(store, queue, groups, messages);
   store.countLeft(queue, messages.length, 0);
-  return { messages, cancels };
+  const againMs = rule.grouped > 0 ? groups.looksInMs() : undefined;
+  return { messages, cancels, ...(againMs !== undefined && { againMs }) };
 }
 
 function hasTies({ db }: Store, queue: number): boolean {

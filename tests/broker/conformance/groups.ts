@@ -209,6 +209,40 @@ export function groupsCases(test: Test): void {
     assert.deepEqual(byGroup((await reserve(worker)).messages), { a: 1 });
   });
 
+  test("when the rate of a group lets more go, who asks then gets them", async (s) => {
+    await s.broker.control.setLimits(s.queue, {
+      group: { rate: { jobs: 1, perMs: 2_000 } },
+    });
+    await push(s, "a", 2);
+    await push(s, "b", 1);
+    const worker = s.worker();
+    const { tokens, againMs } = await worker.reserve();
+    assert.equal(tokens.length, 2);
+    assert.ok(againMs! > 1_000 && againMs! <= 2_200, `${againMs}`);
+    await s.store.advance(againMs!);
+    const { messages, againMs: last } = await worker.reserve();
+    assert.deepEqual([...messages], ["a-1"]);
+    assert.ok(last === undefined || last >= 10);
+  });
+
+  test("what waits for a limit that is lifted goes at once", async (s) => {
+    const { control } = s.broker;
+    const day = { jobs: 1, perMs: 86_400_000 };
+    await control.setLimits(s.queue, {
+      group: { rate: day },
+      groups: { full: { concurrency: 1 } },
+    });
+    for (const group of ["a", "full"]) await push(s, group, 2);
+    const worker = s.worker();
+    assert.equal((await worker.reserve()).tokens.length, 2);
+    assert.deepEqual([...(await worker.reserve()).messages], []);
+    const waiting = s.broker.wait([s.queue], AbortSignal.timeout(10_000));
+    await control.setLimits(s.queue, {});
+    assert.deepEqual(await waiting, [s.queue]);
+    const { messages } = await worker.reserve();
+    assert.deepEqual([...messages].sort(), ["a-1", "full-1"]);
+  });
+
   test("a delayed job of a group waits in line once it is due", async (s) => {
     await s.broker.control.setLimits(s.queue, { group: { concurrency: 1 } });
     await s.broker.enqueue([
@@ -260,19 +294,18 @@ export function groupsCases(test: Test): void {
     assert.equal((await reserve(s.worker())).messages.length, 1);
   });
 
-  test("a limit of a group that is raised or dropped is seen at the next end of a job", async (s) => {
+  test("a limit of a group that is raised or dropped is seen at once", async (s) => {
     const { control } = s.broker;
     await control.setLimits(s.queue, { group: { concurrency: 1 } });
     await push(s, "g", 9);
     const worker = s.worker();
     const first = await reserve(worker);
+    assert.deepEqual(first.messages, ["g-0"]);
     await control.setLimits(s.queue, { group: { concurrency: 3 } });
-    await first.end();
     const second = await reserve(worker);
-    assert.equal(second.messages.length, 3);
+    assert.equal(second.messages.length, 2);
     await control.setLimits(s.queue, {});
-    await second.end();
-    assert.equal((await reserve(worker)).messages.length, 5);
+    assert.equal((await reserve(worker)).messages.length, 6);
   });
 
   test("10,000 groups have one job each at a time, if that is their limit", async (s) => {
