@@ -12,7 +12,7 @@ import {
   errorData,
   MAX_RESULT_LENGTH,
 } from "../job/outcome.ts";
-import { tiesOf } from "../job/ties.ts";
+import { tiesIn, tiesOf } from "../job/ties.ts";
 import type { EndedOtherwise } from "./protocol.ts";
 import { refusalOf, type RefusalRules } from "./refusal.ts";
 import { abortError, type RunningJob } from "./running_job.ts";
@@ -128,7 +128,7 @@ export function unreadable(
   const error = withoutStack(reason);
   const failed = failUndecodable(text, error);
   if (failed.kind !== "failed") throw new Error("It can't be tried again");
-  return { index, ...failed, error };
+  return { index, ...failed, error, ties: tiesIn(text) };
 }
 
 /**

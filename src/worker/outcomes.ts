@@ -2,7 +2,7 @@ import type { Settlement } from "../broker/broker.ts";
 import { failAttempt, failUndecodable } from "../job/attempt.ts";
 import { decodeMessage, isJobId, type Message } from "../job/message.ts";
 import { encodeOutcome, type ErrorData, errorData } from "../job/outcome.ts";
-import { tiesOf } from "../job/ties.ts";
+import { tiesIn, tiesOf } from "../job/ties.ts";
 import type { Ended, FromThread } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
 import type { JobLog } from "./job_log.ts";
@@ -82,6 +82,7 @@ export function settlementOf(
         token,
         message: flight.messages[ended.index],
         delayMs: POSTPONE_MS,
+        ties: tiesIn(flight.messages[ended.index]),
         giveUp: {
           afterMs: GIVE_UP_AFTER_MS,
           entry: failUndecodable(
@@ -110,7 +111,11 @@ export function settleCrashed(
   try {
     message = decodeMessage(text);
   } catch (error) {
-    return { token, ...failUndecodable(text, errorData(error)) };
+    return {
+      token,
+      ...failUndecodable(text, errorData(error)),
+      ties: tiesIn(text),
+    };
   }
   const failed = failAttempt(text, message, workerDied(maxMemoryMb));
   const ties = tiesOf(message);

@@ -13,7 +13,12 @@ redis.call('HLEN', KEYS[6])
 redis.call('LLEN', KEYS[7])
 redis.call('ZCARD', KEYS[9])
 local text = redis.call('HGET', KEYS[8], 'm:' .. ARGV[1])
-if redis.call('HEXISTS', KEYS[5], ARGV[5]) == 1 then return 0 end
+if redis.call('HEXISTS', KEYS[5], ARGV[5]) == 1 then
+  -- Nobody is to look for it, if it was replaced after it had ended.
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  return 0
+end
 local now = now_ms()
 if text then
   -- It waits for others: nobody is to meet it any more.

@@ -52,18 +52,21 @@ export async function readCancelled(
     const cancels = await connection
       .call(keys.meta, ["HGET", keys.meta, "cancels"]);
     const ids: string[] = [];
-    for (let from = 0;; from += PAGE) {
+    // Others drop some meanwhile, so a page begins after a number, not a place.
+    for (let last = after;;) {
       const page = await connection.call(keys.cancelled, [
         "ZRANGEBYSCORE",
         keys.cancelled,
-        `(${after}`,
+        `(${last}`,
         "+inf",
+        "WITHSCORES",
         "LIMIT",
-        String(from),
+        "0",
         String(PAGE),
-      ]) as string[];
-      ids.push(...page);
+      ]) as [id: string, number: number][];
+      for (const [id] of page) ids.push(id);
       if (page.length < PAGE) break;
+      last = page.at(-1)![1];
     }
     return { cancels: Number(cancels ?? 0), ids };
   } catch (error) {

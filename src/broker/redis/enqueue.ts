@@ -30,7 +30,11 @@ export interface EnqueueParts {
   readonly introduce: (keys: QueueKeys) => Promise<void>;
   readonly successors: Successors;
   /** A job was replaced: whoever waits for it is to hear of it. */
-  readonly replaced: (keys: QueueKeys, id: string) => Promise<void>;
+  readonly replaced: (
+    keys: QueueKeys,
+    id: string,
+    dueMs: number,
+  ) => Promise<void>;
 }
 
 /** One command, and the entries that it stores. */
@@ -168,9 +172,10 @@ async function send(
 async function sendTied(
   { runner, replaced }: EnqueueParts,
   keys: QueueKeys,
-  { id, idempotencyKey = "", unique, group = "" }: Entry,
+  entry: Entry,
   args: readonly string[],
 ): Promise<string> {
+  const { id, idempotencyKey = "", unique, group = "" } = entry;
   const [stored, other] = await runner.run("enqueue_tied", [
     keys.meta,
     keys.ready,
@@ -193,7 +198,10 @@ async function sendTied(
     group,
     ...args,
   ]) as [string, string];
-  if (other !== "") await replaced(keys, other);
+  if (other !== "") {
+    const { delayMs = 0, atMs = Date.now() + delayMs } = entry;
+    await replaced(keys, other, atMs);
+  }
   return stored;
 }
 

@@ -15,7 +15,8 @@ redis.call('HLEN', KEYS[6])
 redis.call('HLEN', KEYS[7])
 redis.call('LLEN', KEYS[8])
 for i = 9, 11 do redis.call('ZCARD', KEYS[i]) end
-local now = now_ms()
+local now, at = now_ms(), nil
+if ARGV[8] ~= '' then at = tonumber(ARGV[8]) + (ARGV[9] == '1' and now or 0) end
 
 if ARGV[2] ~= '' then
   local first = redis.call('GET', KEYS[4])
@@ -24,20 +25,24 @@ end
 local replaced = ''
 if unique ~= '' then
   local other
-  if ARGV[4] == '' then other = redis.call('HGET', KEYS[6], unique) else other = redis.call('GET', KEYS[5]) end
+  if ARGV[4] ~= '' then
+    other = redis.call('GET', KEYS[5])
+  else
+    other = redis.call('HGET', KEYS[6], unique)
+    -- One that is cancelled and waits is met, and lets its key go, much later.
+    if other and redis.call('ZSCORE', KEYS[10], other) then other = false end
+  end
   if other and ARGV[5] ~= '1' then return { other, '' } end
   if other then
     replaced = other
     redis.call('ZADD', KEYS[10], redis.call('HINCRBY', meta, 'cancels', 1), other)
-    redis.call('ZADD', KEYS[11], now + 1000 * tonumber(ARGV[6]), other)
+    redis.call('ZADD', KEYS[11], math.max(now, at or 0) + 1000 * tonumber(ARGV[6]), other)
   end
   if ARGV[4] == '' then redis.call('HSET', KEYS[6], unique, id) else redis.call('SET', KEYS[5], id, 'EX', ARGV[4]) end
 end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[4], id, 'EX', ARGV[2]) end
 
-if ARGV[8] ~= '' then
-  local at = tonumber(ARGV[8])
-  if ARGV[9] == '1' then at = at + now end
+if at then
   local message = ARGV[10]
   if group ~= '' then message = '\1' .. group .. '\n' .. id .. '\n' .. message end
   redis.call('ZADD', KEYS[3], at, message)

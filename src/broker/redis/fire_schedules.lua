@@ -1,6 +1,6 @@
 -- Puts jobs of schedules that are due into ready, or in line of their groups.
 -- Not allowed when the server is full.
--- KEYS: ready, schedules, schedule_due, meta, unique, groups, ring, due
+-- KEYS: ready, schedules, schedule_due, meta, unique, groups, ring, due, cancelled
 -- ARGV: for each: name, SHA-1 of its definition, due time, next due time,
 --       number of messages, for each of these: id, unique key or '', group or
 --       '', message
@@ -12,11 +12,13 @@ redis.call('HLEN', unique)
 redis.call('HLEN', KEYS[6])
 redis.call('LLEN', KEYS[7])
 redis.call('ZCARD', KEYS[8])
+redis.call('ZCARD', KEYS[9])
 local fired, i, groups = 0, 1, nil
 
 local function send(id, key, group, message)
   if key ~= '' then
-    if redis.call('HEXISTS', unique, key) == 1 then return end
+    local other = redis.call('HGET', unique, key)
+    if other and not redis.call('ZSCORE', KEYS[9], other) then return end
     redis.call('HSET', unique, key, id)
   end
   if group == '' then

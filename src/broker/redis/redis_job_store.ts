@@ -53,9 +53,9 @@ export class RedisJobStore implements JobStore {
       successors,
       keysOf: (queue) => space.of(queue),
       introduce: (keys) => introductions.of(keys),
-      replaced: async ({ queue }, id) => {
+      replaced: async ({ queue }, id, dueMs) => {
         const outcome = encodeOutcome({ kind: "cancelled" });
-        await this.cancel(queue, [{ id, dueMs: 0, outcome }]);
+        await this.cancel(queue, [{ id, dueMs, outcome }]);
       },
     }, entries);
   }

@@ -110,6 +110,7 @@ export class RedisSchedules implements Schedules {
         keys.groups,
         keys.ring,
         keys.groupDue,
+        keys.cancelled,
       ],
       firings.flatMap(({ schedule, messages, ties, nextMs }) => [
         schedule.name,

@@ -138,11 +138,13 @@ local function is_given_up(message, after_ms)
 end
 
 local failing, retrying = 0, 0
+local given_up = {}
 for _ = 1, number() do
   if not gone[tonumber(ARGV[at])] then
     if is_given_up(ARGV[at + 3], tonumber(ARGV[at + 4])) then
       redis.call('ZADD', failed, now, ARGV[at + 5])
       failing = failing + 1
+      given_up[ARGV[at]] = true
     else
       retrying = retrying + 1
       redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], now + tonumber(ARGV[at + 2]), ARGV[at + 3])
@@ -169,7 +171,7 @@ if tied > 0 then
   local limits = redis.call('HGET', meta, 'limits')
   local groups = open_groups(ties[1], ties[2], ties[3], limits and cjson.decode(limits), now)
   for _ = 1, tied do
-    local id, unique, ended = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
+    local id, unique, ended = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1' or given_up[ARGV[at]]
     if not gone[tonumber(ARGV[at])] then
       groups.ended(id)
       if ended then

@@ -62,13 +62,15 @@ local function collect(list)
   return #messages >= limit or #oversized >= 8
 end
 
--- Nobody will say when a job ends: what it is tied to is let go now.
+-- Nobody will say when a job ends: what it is tied to is let go now. Arguments
+-- may look like an id or a key, so only what looks like one is read in full.
 local function let_go(message)
-  local id = string.match(message, '"id":"([^"]*)"')
-  if not id then return end
-  groups.ended(id)
-  local key = string.match(message, '"unique":{"key":"([^"]*)"')
-  if key and redis.call('HGET', KEYS[10], key) == id then redis.call('HDEL', KEYS[10], key) end
+  if not string.find(message, '"id":"', 1, true) then return end
+  local ok, job = pcall(cjson.decode, message)
+  if not ok or type(job) ~= 'table' or type(job.id) ~= 'string' then return end
+  groups.ended(job.id)
+  local key = type(job.unique) == 'table' and job.unique.key
+  if type(key) == 'string' and redis.call('HGET', KEYS[10], key) == job.id then redis.call('HDEL', KEYS[10], key) end
 end
 
 local full

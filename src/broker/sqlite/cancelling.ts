@@ -57,18 +57,3 @@ export function readCancelled(
 export function forgetCancelled(store: Store, queue: number, id: string): void {
   store.db.run("DELETE FROM cancelled WHERE queue = ? AND id = ?", queue, id);
 }
-
-/** Lets go of a unique key, if this job has it. */
-export function unlock(
-  store: Store,
-  queue: number,
-  key: string,
-  id: string,
-): void {
-  store.db.run(
-    "DELETE FROM uniq WHERE queue = ? AND key = ? AND job = ?",
-    queue,
-    key,
-    id,
-  );
-}

@@ -7,6 +7,7 @@ import { readRule } from "./rules.ts";
 import { storeBlocked } from "./successors.ts";
 import { type DueJob, SCHEDULED, type Store } from "./store.ts";
 import type { Transactions } from "./transaction.ts";
+import { giveUniqueKey, uniqueJob } from "./unique.ts";
 
 /** How long an idempotency key is kept. */
 const ONCE_MS = 86_400_000;
@@ -101,36 +102,27 @@ function noteKey(
  */
 function firstWithUnique(
   store: Store,
-  { id, queue: name, unique }: Entry,
+  entry: Entry,
   now: number,
 ): string | undefined {
+  const { id, queue: name, unique } = entry;
   if (unique === undefined) return undefined;
   const { key, seconds, replace } = unique;
   const queue = store.queue(name);
   // No idempotency key has a colon.
   const timed = `unique:${key}`;
   const other = seconds === undefined
-    ? store.db.value(
-      "SELECT job FROM uniq WHERE queue = ? AND key = ?",
-      queue,
-      key,
-    ) as string | undefined
+    ? uniqueJob(store, queue, key)
     : store.keyHolder(queue, timed, now);
   if (other !== undefined && !replace) return other;
   if (other !== undefined) {
+    const { delayMs = 0, atMs = now + delayMs } = entry;
     const outcome = encodeOutcome({ kind: "cancelled" });
-    cancel(store, name, [{ id: other, dueMs: 0, outcome }]);
+    cancel(store, name, [{ id: other, dueMs: atMs, outcome }]);
   }
   if (seconds !== undefined) {
     store.noteKey(queue, timed, id, now + seconds * 1000);
-  } else {
-    store.db.run(
-      "INSERT OR REPLACE INTO uniq (queue, key, job) VALUES (?, ?, ?)",
-      queue,
-      key,
-      id,
-    );
-  }
+  } else giveUniqueKey(store, queue, key, id);
 }
 
 /** Parts of at most so many jobs and so much text, each a step. */

@@ -5,7 +5,7 @@
  */
 import type { JobRecord, JobState } from "../inspector.ts";
 import type { Ties } from "../../job/ties.ts";
-import { unlock } from "./cancelling.ts";
+import { unlock } from "./unique.ts";
 import { textOf, type Value } from "./database.ts";
 import { Groups, parseGrouped } from "./groups.ts";
 import { readRule } from "./rules.ts";

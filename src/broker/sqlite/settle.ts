@@ -1,6 +1,7 @@
 import type { OutcomeRecord, Settlement } from "../broker.ts";
 import type { Ties } from "../../job/ties.ts";
-import { forgetCancelled, unlock } from "./cancelling.ts";
+import { forgetCancelled } from "./cancelling.ts";
+import { unlock } from "./unique.ts";
 import { Groups, printGrouped } from "./groups.ts";
 import { HeldJobs } from "./held.ts";
 import { storeOutcomes } from "./results.ts";
@@ -39,7 +40,6 @@ export function settle(
       const { delayMs, giveUp, alone } = item;
       // One that comes back as a suspect keeps its place in its group.
       const group = alone ? undefined : ties?.group;
-      if (ties !== undefined && !alone) again.push(ties);
       const message = group === undefined
         ? item.message
         : printGrouped({ group, id: ties!.id, message: item.message });
@@ -49,8 +49,10 @@ export function settle(
       ) {
         store.fail(queue, giveUp.entry);
         failures++;
+        if (ties !== undefined) ended.push(ties);
         continue;
       }
+      if (ties !== undefined && !alone) again.push(ties);
       const atMs = now + Math.max(0, delayMs);
       (alone ? lone : retries).push({ atMs, message });
       continue;

@@ -1,5 +1,6 @@
 import { readRule } from "./rules.ts";
-import { keyHolder, sendTied } from "./tied.ts";
+import { sendTied } from "./tied.ts";
+import { uniqueJob } from "./unique.ts";
 import { dropBlocked } from "./successors.ts";
 import type { Ties } from "../../job/ties.ts";
 import type { Dsn } from "../dsn.ts";
@@ -122,7 +123,7 @@ export class SqliteInspector implements Inspector {
     return this.#transactions.write("replay a failed job", () => {
       const queue = this.#store.queue(record.queue);
       if (ties?.unique !== undefined) {
-        const holder = keyHolder(this.#store, queue, ties.unique);
+        const holder = uniqueJob(this.#store, queue, ties.unique);
         if (holder !== undefined && holder !== ties.id) return "taken";
       }
       if (!removeJob(this.#store, record)) return "gone";

@@ -1,5 +1,6 @@
+import { tiesIn } from "../../job/ties.ts";
 import type { Taken } from "../broker.ts";
-import { unlock } from "./cancelling.ts";
+import { unlock } from "./unique.ts";
 import { Groups } from "./groups.ts";
 import { head, LOOKS, read, remove } from "./reserve.ts";
 import { PAUSED_MS, roomOf } from "./room.ts";
@@ -72,10 +73,9 @@ function letGo(
   messages: readonly string[],
 ): void {
   for (const message of messages) {
-    const [, id] = /"id":"([^"]*)"/.exec(message) ?? [];
-    if (id === undefined) continue;
-    groups.ended(id);
-    const [, key] = /"unique":\{"key":"([^"]*)"/.exec(message) ?? [];
-    if (key !== undefined) unlock(store, queue, key, id);
+    const ties = tiesIn(message);
+    if (ties === undefined) continue;
+    groups.ended(ties.id);
+    if (ties.unique !== undefined) unlock(store, queue, ties.unique, ties.id);
   }
 }

@@ -156,7 +156,10 @@ function firingCases(test: Test): void {
     const ties = { id: `a.${nextMs}`, unique: "k", group: "g" };
     await worker.settle({ kind: "done", token, ties });
     assert.equal(await fireAt(nextMs + 2000), 1);
-    assert.deepEqual(await s.drain(), ["at 2000"]);
+    const cancelled = { id: `a.${nextMs + 2000}`, dueMs: 0, outcome: "^" };
+    await s.broker.cancel(s.queue, [cancelled]);
+    assert.equal(await fireAt(nextMs + 3000), 1, "the last one never runs");
+    assert.deepEqual(await s.drain(), ["at 2000", "at 3000"]);
   });
 
   test("what was fired, paused, changed or removed since does not fire", async (s) => {

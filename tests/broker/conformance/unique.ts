@@ -104,6 +104,47 @@ export function uniqueCases(test: Test): void {
     assert.equal((await push(s, "third")).id, second.id);
   });
 
+  test("a job that is cancelled while it waits has its unique key no more", async (s) => {
+    const first = await push(s, "first");
+    const jobs = [{ id: first.id, dueMs: 0, outcome: "^" }];
+    await s.broker.cancel(s.queue, jobs);
+    const second = await push(s, "second");
+    assert.ok(second.stored);
+    assert.equal((await push(s, "third")).id, second.id);
+    const worker = s.worker();
+    const { tokens: [token] } = await worker.reserve({ limit: 1 });
+    const ties = { id: first.id, unique: "k" };
+    await worker.settle({ kind: "done", token, ties });
+    assert.equal((await push(s, "third")).id, second.id, "it is the second's");
+  });
+
+  test("a job that had ended when another one took its key is not looked for", async (s) => {
+    const first = await push(s, "first", { seconds: 60 });
+    const worker = s.worker();
+    const { tokens: [token] } = await worker.reserve();
+    const { id } = first;
+    await worker.settle({ kind: "done", token, id, outcome: "1" });
+    const second = await push(s, "second", { seconds: 60, replace: true });
+    assert.ok(second.stored);
+    assert.equal(await s.result(id), "1");
+    assert.deepEqual((await s.broker.cancelled(s.queue, 0)).ids, []);
+  });
+
+  test("a job that is replaced long before its time never runs", async (s) => {
+    const delayMs = 40 * 86_400_000;
+    const entry = {
+      queue: s.queue,
+      delayMs,
+      unique: { key: "k", replace: true },
+    };
+    const [first] = await s.broker.enqueue([
+      { ...entry, id: s.newId(), message: "first" },
+    ]);
+    await s.broker.enqueue([{ ...entry, id: s.newId(), message: "second" }]);
+    await s.pass(delayMs);
+    assert.deepEqual((await s.broker.cancelled(s.queue, 0)).ids, [first]);
+  });
+
   test("with an idempotency key as well, the first of both that is taken decides", async (s) => {
     const entry = { queue: s.queue, idempotencyKey: "i" };
     const unique = { key: "k", replace: false };
@@ -130,6 +171,71 @@ export function uniqueCases(test: Test): void {
     await s.broker.enqueue([{ id, queue: s.queue, message, unique }]);
     assert.equal((await push(s, "x")).id, id);
     await s.drain();
+    assert.ok((await push(s, "x")).stored);
+  });
+
+  test("fast mode does not take arguments for an id or a unique key", async (s) => {
+    await s.broker.control.setLimits(s.queue, { group: { concurrency: 1 } });
+    const unique = { key: "k", replace: false };
+    const [running, id] = [s.newId(), s.newId()];
+    const queue = s.queue;
+    await s.broker.enqueue([
+      { id: running, queue, message: "running", group: "g" },
+    ]);
+    const worker = s.worker();
+    const { tokens: [token] } = await worker.reserve();
+    const args = [{ id: running, unique: { key: "other", until: "end" } }];
+    const job = { job: "x", args, unique: { key: "k", until: "end" } };
+    await s.broker.enqueue([
+      { id, queue, message: JSON.stringify({ v: 1, id, ...job }), unique },
+      { id: s.newId(), queue, message: JSON.stringify({ v: 1, args }) },
+    ]);
+    await s.drain();
+    assert.ok((await push(s, "x")).stored, "its key is free");
+    await s.drain();
+    await s.broker.enqueue([
+      { id: s.newId(), queue, message: "next", group: "g" },
+    ]);
+    assert.deepEqual([...(await s.worker().reserve()).messages], []);
+    await worker.settle({
+      kind: "done",
+      token,
+      ties: { id: running, group: "g" },
+    });
+    assert.deepEqual([...(await s.worker().reserve()).messages], ["next"]);
+  });
+
+  test("a job that is given up has its key and its place in its group no more", async (s) => {
+    await s.broker.control.setLimits(s.queue, { group: { concurrency: 1 } });
+    const id = s.newId();
+    const unique = { key: "k", replace: false };
+    const entry = { queue: s.queue, group: "g" };
+    await s.broker.enqueue([
+      { ...entry, id, message: "first", unique },
+      { ...entry, id: "second.1", message: "second" },
+    ]);
+    const worker = s.worker();
+    const putBack = async () => {
+      const { tokens: [token], messages } = await worker.reserve();
+      assert.deepEqual([...messages], ["first"]);
+      await worker.settle({
+        kind: "retry",
+        token,
+        message: "first",
+        delayMs: 1000,
+        giveUp: { afterMs: 1000, entry: "entry" },
+        ties: { id, unique: "k", group: "g" },
+      });
+    };
+    await putBack();
+    const { tokens: [token], messages } = await worker.reserve();
+    assert.deepEqual([...messages], ["second"]);
+    const ties = { id: "second.1", group: "g" };
+    await worker.settle({ kind: "done", token, ties });
+    assert.equal((await push(s, "x")).id, id, "it waits, and has its key");
+    await s.pass(1000);
+    await putBack();
+    await s.counts({ failed: 1, held: 0 });
     assert.ok((await push(s, "x")).stored);
   });
 
