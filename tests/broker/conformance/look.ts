@@ -21,8 +21,12 @@ export function lookCases(test: Test): void {
       queue: s.queue,
       done: 2,
       failed: 1,
+      paused: false,
       next: "e",
     });
+    await s.broker.control.pause(s.queue);
+    assert.equal((await s.inspector.look([s.queue]))[0].paused, true);
+    await s.broker.control.resume(s.queue);
     assert.deepEqual({ ...counts }, {
       ...(await s.broker.counts([s.queue]))[0],
     });
