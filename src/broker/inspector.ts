@@ -4,7 +4,7 @@
  * @module
  */
 import type { Ties } from "../job/ties.ts";
-import type { Counts } from "./broker.ts";
+import type { Cancellation, Counts } from "./broker.ts";
 
 /**
  * Where a job can lie in its queue, in the order in which it passes through.
@@ -118,6 +118,9 @@ export interface Inspector extends AsyncDisposable {
    * it. `false`: it is not there any more.
    */
   hasten(record: JobRecord): Promise<boolean>;
+
+  /** As `JobStore.cancel`. */
+  cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]>;
 
   /**
    * Removes a job, unless it is held, and lets go what it has. `false`: it is

@@ -34,6 +34,11 @@ export interface ChangeVerb {
   /** Where it looks if neither an id nor a state is named. */
   readonly usual: readonly JobState[];
   readonly change: JobChange;
+  /** Does it to jobs that are all named by their handles; left out: as by id. */
+  readonly byHandle?: (
+    handles: readonly string[],
+    options: StoreOptions & { readonly json?: true },
+  ) => Promise<number>;
 }
 
 interface ChangeOptions extends StoreOptions, Omit<JobFilter, "ids"> {
@@ -41,7 +46,8 @@ interface ChangeOptions extends StoreOptions, Omit<JobFilter, "ids"> {
   readonly json?: true;
 }
 
-const EXIT_CODES = `
+/** What the help of each of these commands says of its arguments and end. */
+export const EXIT_CODES = `
 An id is the job's, as mqk jobs prints it, or its handle. With a filter it is
 said how many jobs match; only with --yes it is done. At most 100,000 jobs of
 each state of a queue are looked at.
@@ -118,6 +124,9 @@ async function change(
     );
   }
   const byId = ids.length > 0;
+  if (verb.byHandle !== undefined && byId && ids.every(isHandle)) {
+    return await verb.byHandle(ids, options);
+  }
   const { openInspector } = await import("../broker/open.ts");
   await using inspector = await openInspector(chosenDsn(options));
   const selection = new JobSelection(
@@ -134,6 +143,11 @@ async function change(
     });
   for (const line of selection.unseen) printError(line);
   return exitCode;
+}
+
+/** An id has no slash. */
+function isHandle(text: string): boolean {
+  return text.includes("/");
 }
 
 /** Says how many jobs would be changed. */

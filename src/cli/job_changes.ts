@@ -5,6 +5,7 @@
  */
 import type { Inspector } from "../broker/inspector.ts";
 import { encodeMessage, isJobId } from "../job/message.ts";
+import { encodeOutcome } from "../job/outcome.ts";
 import { tiesOf } from "../job/ties.ts";
 import type { StoredJob } from "./stored_job.ts";
 
@@ -15,6 +16,7 @@ export type JobChange = (
 ) => Promise<string | undefined>;
 
 const GONE = "it is not there any more";
+const ENDED = "it has ended";
 
 /**
  * Puts a failed job back under its id, with attempt 1; makes one due that waits
@@ -46,6 +48,20 @@ export async function retryJob(
     default:
       return "it waits for a worker already";
   }
+}
+
+/** Cancels a job that has not ended. */
+export async function cancelJob(
+  inspector: Inspector,
+  { record: { state, queue, atMs = 0 }, message }: StoredJob,
+): Promise<string | undefined> {
+  if (state === "failed") return ENDED;
+  const id = message?.id;
+  if (id === undefined) return "it has no id";
+  const kept = message!.result && isJobId(id);
+  const outcome = kept ? encodeOutcome({ kind: "cancelled" }) : undefined;
+  const [done] = await inspector.cancel(queue, [{ id, dueMs: atMs, outcome }]);
+  return done ? undefined : ENDED;
 }
 
 /** Removes a job that no worker has. */

@@ -1,5 +1,6 @@
 import { BrokerError } from "../../errors.ts";
 import type { Ties } from "../../job/ties.ts";
+import type { Cancellation } from "../broker.ts";
 import type { Dsn } from "../dsn.ts";
 import {
   type Inspector,
@@ -137,18 +138,21 @@ export class RedisInspector implements Inspector {
       ));
   }
 
+  cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]> {
+    const successors = new Successors(
+      this.#connection,
+      this.#runner,
+      this.#space,
+    );
+    return cancel(this.#runner, successors, this.#space.of(queue), jobs);
+  }
+
   async remove(record: JobRecord, ties?: Ties): Promise<boolean> {
     const { queue, state, key } = record;
     const keys = this.#space.of(queue);
     if (state === "blocked") {
       const id = key.slice("m:".length);
-      const successors = new Successors(
-        this.#connection,
-        this.#runner,
-        this.#space,
-      );
-      const job = { id, dueMs: 0 };
-      return (await cancel(this.#runner, successors, keys, [job]))[0];
+      return (await this.cancel(queue, [{ id, dueMs: 0 }]))[0];
     }
     return await this.#change(record, (place) =>
       this.#runner.run("remove", [

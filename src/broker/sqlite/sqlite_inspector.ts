@@ -1,3 +1,5 @@
+import type { Cancellation } from "../broker.ts";
+import { cancel } from "./cancelling.ts";
 import { readRule } from "./rules.ts";
 import { sendTied } from "./tied.ts";
 import { uniqueJob } from "./unique.ts";
@@ -138,6 +140,13 @@ export class SqliteInspector implements Inspector {
     return this.#transactions.write(
       "make a job due",
       () => hastenJob(this.#store, record),
+    );
+  }
+
+  cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]> {
+    return this.#transactions.write(
+      "cancel jobs",
+      () => cancel(this.#store, queue, jobs),
     );
   }
 
