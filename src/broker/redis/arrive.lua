@@ -27,7 +27,7 @@ for i = 1, #ARGV, 2 do
     else
       redis.call('RPUSH', ready, message)
     end
-    redis.call('HDEL', blocked, 'm:' .. id, 'n:' .. id)
+    redis.call('HDEL', blocked, 'm:' .. id, 'n:' .. id, 's:' .. id)
     redis.call('ZREM', KEYS[3], id)
     redis.call('HINCRBY', meta, 'blocked', -1)
     moved = moved + 1

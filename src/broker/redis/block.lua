@@ -9,7 +9,8 @@ redis.call('ZCARD', KEYS[3])
 if redis.call('HEXISTS', blocked, 'm:' .. id) == 1 then return 0 end
 local waits = 0
 for i = 5, #ARGV do waits = waits + redis.call('HSETNX', blocked, 'p:' .. id .. ':' .. ARGV[i], 1) end
-redis.call('HSET', blocked, 'n:' .. id, waits, 'm:' .. id, ARGV[3] .. '\n' .. ARGV[4])
-redis.call('ZADD', KEYS[3], now_ms() + 1000 * tonumber(ARGV[2]), id)
+local now = now_ms()
+redis.call('HSET', blocked, 'n:' .. id, waits, 's:' .. id, now, 'm:' .. id, ARGV[3] .. '\n' .. ARGV[4])
+redis.call('ZADD', KEYS[3], now + 1000 * tonumber(ARGV[2]), id)
 redis.call('HINCRBY', KEYS[1], 'blocked', 1)
 return 1

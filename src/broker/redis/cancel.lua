@@ -24,7 +24,7 @@ if text then
   -- It waits for others: nobody is to meet it any more.
   local known = cjson.decode(string.sub(text, 1, string.find(text, '\n', 1, true) - 1))
   for _, other in ipairs(known.after) do redis.call('HDEL', KEYS[8], 'p:' .. ARGV[1] .. ':' .. other.id) end
-  redis.call('HDEL', KEYS[8], 'm:' .. ARGV[1], 'n:' .. ARGV[1])
+  redis.call('HDEL', KEYS[8], 'm:' .. ARGV[1], 'n:' .. ARGV[1], 's:' .. ARGV[1])
   redis.call('ZREM', KEYS[9], ARGV[1])
   redis.call('HINCRBY', KEYS[1], 'blocked', -1)
 else

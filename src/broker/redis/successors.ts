@@ -15,8 +15,6 @@ const MOST = 200;
 interface Blocked {
   readonly group?: string;
   readonly after: readonly Predecessor[];
-  /** Since when it waits, by the clock of its sender. */
-  readonly sinceMs: number;
 }
 
 /**
@@ -43,7 +41,7 @@ export class Successors {
 
   /** Stores a job that waits for others. */
   async store({ id, queue, message, group, after = [] }: Entry): Promise<void> {
-    const known: Blocked = { group, after, sinceMs: Date.now() };
+    const known: Blocked = { group, after };
     const { meta, blocked, blockedDue } = this.#space.of(queue);
     await this.#runner.run("block", [meta, blocked, blockedDue], [
       id,
@@ -92,22 +90,16 @@ export class Successors {
   ): Promise<Cancellation[]> {
     const outcome = encodeOutcome({ kind: "cancelled" });
     const forgotten: Cancellation[] = [];
-    const { blocked, blockedDue, queue } = keys;
+    const { meta, blocked, blockedDue, queue } = keys;
     for (const id of ids) {
-      const text = await this.#call(["HGET", blocked, `m:${id}`]);
-      if (typeof text !== "string") {
-        await this.#call(["ZREM", blockedDue, id]);
-        continue;
-      }
-      const json = text.slice(0, text.indexOf("\n"));
-      const { after, sinceMs } = JSON.parse(json) as Blocked;
-      if (Date.now() - sinceMs > GIVE_UP_MS) {
-        forgotten.push({ id, dueMs: 0, outcome });
-        continue;
-      }
-      await this.#await(queue, id, after);
-      const nextMs = Date.now() + LOOK_AGAIN_SECONDS * 1000;
-      await this.#call(["ZADD", blockedDue, "XX", String(nextMs), id]);
+      const [json, tooLong] = await this.#runner.run(
+        "look",
+        [meta, blocked, blockedDue],
+        [id, String(LOOK_AGAIN_SECONDS * 1000), String(GIVE_UP_MS)],
+      ) as [string, number];
+      if (json === "") continue;
+      if (tooLong === 1) forgotten.push({ id, dueMs: 0, outcome });
+      else await this.#await(queue, id, (JSON.parse(json) as Blocked).after);
     }
     return forgotten;
   }

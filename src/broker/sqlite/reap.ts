@@ -4,6 +4,8 @@ import {
   type Reaped,
   TICK_MS,
 } from "../broker.ts";
+import { encodeOutcome } from "../../job/outcome.ts";
+import { cancel } from "./cancelling.ts";
 import { textOf } from "./database.ts";
 import { Groups, parseGrouped } from "./groups.ts";
 import { waitingCount } from "./reserve.ts";
@@ -19,6 +21,7 @@ import {
   type Store,
   SUSPECT,
 } from "./store.ts";
+import { forgottenBlocked } from "./successors.ts";
 import { expireUpdates } from "./updates.ts";
 
 /** Jobs that one step moves from each set. */
@@ -61,7 +64,13 @@ export function reap(store: Store, name: string): Reaped {
     queue,
   ) as [number, number | null];
   const advanced = isTick(now, tickedAt);
-  if (advanced) advance(store, queue, tick + 1, now);
+  if (advanced) {
+    advance(store, queue, tick + 1, now);
+    const outcome = encodeOutcome({ kind: "cancelled" });
+    const forgotten = forgottenBlocked(store, queue)
+      .map((id) => ({ id, dueMs: 0, outcome }));
+    if (forgotten.length > 0) cancel(store, name, forgotten);
+  }
   let more = false;
   for (const kind of [SCHEDULED, RETRY, LONE]) {
     if (moveDue(store, queue, kind, now)) more = true;

@@ -145,8 +145,9 @@ const ADDED = `
   CREATE INDEX IF NOT EXISTS rate_until ON rate (queue, until);
   CREATE TABLE IF NOT EXISTS blocked (
     queue INTEGER, id TEXT, grp TEXT, message, waits INTEGER NOT NULL,
-    PRIMARY KEY (queue, id)
+    since INTEGER NOT NULL, PRIMARY KEY (queue, id)
   ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS blocked_since ON blocked (queue, since);
   CREATE TABLE IF NOT EXISTS awaited (
     queue INTEGER, id TEXT, blocked_queue INTEGER, blocked_id TEXT,
     PRIMARY KEY (queue, id, blocked_queue, blocked_id)

@@ -1,5 +1,5 @@
 import type { Cancellation } from "../broker.ts";
-import { cancel } from "./cancelling.ts";
+import { cancel, forgetCancelled } from "./cancelling.ts";
 import { readRule } from "./rules.ts";
 import { sendTied } from "./tied.ts";
 import { uniqueJob } from "./unique.ts";
@@ -129,7 +129,10 @@ export class SqliteInspector implements Inspector {
         if (holder !== undefined && holder !== ties.id) return "taken";
       }
       if (!removeJob(this.#store, record)) return "gone";
-      if (id !== undefined) forgetOutcome(this.#store, queue, id);
+      if (id !== undefined) {
+        forgetOutcome(this.#store, queue, id);
+        forgetCancelled(this.#store, queue, id);
+      }
       if (ties === undefined) this.#store.push(queue, [message]);
       else sendTied(this.#store, queue, message, ties);
       return "replayed";

@@ -5,6 +5,11 @@ import { readOutcomes } from "./results.ts";
 import { readRule } from "./rules.ts";
 import type { Store } from "./store.ts";
 
+/** A job that waits so long for others is cancelled. */
+const GIVE_UP_MS = 30 * 86_400_000;
+/** In one step. */
+const GIVE_UP_JOBS = 100;
+
 /** Stores a job that waits until others have ended; in the open transaction. */
 export function storeBlocked(
   store: Store,
@@ -28,13 +33,14 @@ export function storeBlocked(
   }
   if (waits === 0) return makeReady(store, queue, id, group, message);
   db.run(
-    `INSERT INTO blocked (queue, id, grp, message, waits)
-       VALUES (?, ?, ?, ?, ?)`,
+    `INSERT INTO blocked (queue, id, grp, message, waits, since)
+       VALUES (?, ?, ?, ?, ?, ?)`,
     queue,
     id,
     group ?? null,
     stored(message),
     waits,
+    store.now(),
   );
 }
 
@@ -79,11 +85,29 @@ export function dropBlocked(
   queue: number,
   id: string,
 ): boolean {
-  return db.run(
+  const dropped = db.run(
     "DELETE FROM blocked WHERE queue = ? AND id = ?",
     queue,
     id,
   ) > 0;
+  if (dropped) {
+    db.run(
+      "DELETE FROM awaited WHERE blocked_queue = ? AND blocked_id = ?",
+      queue,
+      id,
+    );
+  }
+  return dropped;
+}
+
+/** Jobs that have waited for so long that those before them never end. */
+export function forgottenBlocked(store: Store, queue: number): string[] {
+  return store.db.rows(
+    "SELECT id FROM blocked WHERE queue = ? AND since <= ? LIMIT ?",
+    queue,
+    store.now() - GIVE_UP_MS,
+    GIVE_UP_JOBS,
+  ).map(([id]) => id as string);
 }
 
 /** How many jobs of a queue wait for others. */

@@ -139,6 +139,20 @@ export function afterCases(test: Test): void {
     assert.deepEqual([...(await worker.reserve()).messages], ["second"]);
   });
 
+  test("one whose predecessor never ends is cancelled after 30 days", async (s) => {
+    const never = { queue: s.queue, id: s.newId() };
+    const id = await blocked(s, "after", [never]);
+    await blocked(s, "last", [{ queue: s.queue, id }]);
+    await s.pass(29 * 86_400_000);
+    assert.equal(await s.result(id), null);
+    await s.counts({ scheduled: 2 });
+    await s.pass(2 * 86_400_000);
+    assert.equal(await s.result(id), "^");
+    // Who waits for that one goes on, if it was not given up in the same step.
+    assert.equal((await s.drain()).includes("after"), false);
+    await s.counts({});
+  });
+
   test("one job can wait for a thousand", async (s) => {
     const entries = Array.from({ length: 1000 }, () => ({
       id: s.newId(),
