@@ -17,18 +17,20 @@ import {
 
 const HELP = `
 Without further options it prints the limits of the queue as JSON. A limit
-holds for all workers together, from now on. --group and --each-group say whose
-limit it is; without them it is the queue's own.
+holds for all workers together, from now on; what is not named stays as it is.
+--group and --each-group say whose limit it is; without them it is the queue's
+own. A group with a limit of its own has no other.
 
 Examples:
   mqk limit mail --concurrency 5 --rate 100/60   at once; in 60 seconds
+  mqk limit mail --rate none                     its concurrency stays
   mqk limit mail --each-group --concurrency 1
   mqk limit mail --group tenant-7 --none
   mqk limit mail`;
 
 interface LimitOptions extends StoreOptions {
-  readonly concurrency?: number;
-  readonly rate?: LimitRate;
+  readonly concurrency?: number | null;
+  readonly rate?: LimitRate | null;
   readonly group?: string;
   readonly eachGroup?: true;
   readonly none?: true;
@@ -41,13 +43,17 @@ export function limitCommand(setExitCode: SetExitCode): Command {
     .argument("<queue>", "its name")
     .option(
       "--concurrency <n>",
-      "so many jobs at once",
-      wholeNumber(1, 1_000_000_000),
+      "so many jobs at once; or none",
+      orNone(wholeNumber(1, 1_000_000_000)),
     )
-    .option("--rate <n/seconds>", "so many jobs in so many seconds", parseRate)
+    .option(
+      "--rate <n/seconds>",
+      "so many jobs in so many seconds; or none",
+      orNone(parseRate),
+    )
     .option("--group <name>", "the limit of this group")
     .option("--each-group", "the limit of each group without one of its own")
-    .option("--none", "take the limit away")
+    .option("--none", "take both limits away")
     .addHelpText("after", HELP)
     .action(async (queue: string, options: LimitOptions) => {
       await limit(queue, options);
@@ -60,11 +66,7 @@ async function limit(name: string, options: LimitOptions): Promise<void> {
   if (group !== undefined && eachGroup) {
     throw new ArgumentError("Cannot use --group and --each-group: give one");
   }
-  const own: GroupLimit = {
-    ...(concurrency !== undefined && { concurrency }),
-    ...(rate && { rate }),
-  };
-  const sets = Object.keys(own).length > 0;
+  const sets = concurrency !== undefined || rate !== undefined;
   if (sets && none) {
     throw new ArgumentError("Cannot set a limit and take it away: drop --none");
   }
@@ -73,29 +75,46 @@ async function limit(name: string, options: LimitOptions): Promise<void> {
   const queue = client.queue(name);
   const { limits: before } = await queue.status();
   if (!sets && !none) return console.log(JSON.stringify(before));
-  const limits = changed(before, own, options);
+  const limits = changed(before, options);
   checkLimits(limits);
   await queue.setLimits(limits);
 }
 
-/** The limits of a queue with another one for what the options name. */
+/** The limits of a queue with what the options say. */
 function changed(
   { group, groups = {}, ...queue }: Limits,
-  limit: GroupLimit,
-  { group: name, eachGroup, none }: LimitOptions,
+  options: LimitOptions,
 ): Limits {
-  if (eachGroup) group = none ? undefined : limit;
-  else if (name === undefined) queue = limit;
-  else if (none) {
-    groups = Object.fromEntries(
-      Object.entries(groups).filter(([other]) => other !== name),
-    );
-  } else groups = { ...groups, [name]: limit };
+  const { group: name, eachGroup } = options;
+  if (eachGroup) group = changedLimit(group, options);
+  else if (name === undefined) queue = changedLimit(queue, options) ?? {};
+  else {
+    const { [name]: own, ...others } = groups;
+    const limit = changedLimit(own, options);
+    groups = limit === undefined ? others : { ...others, [name]: limit };
+  }
   return {
     ...queue,
     ...(group && { group }),
     ...(Object.keys(groups).length > 0 && { groups }),
   };
+}
+
+/** One of these limits, with the named fields changed; nothing: none is left. */
+function changedLimit(
+  before: GroupLimit = {},
+  { concurrency = before.concurrency, rate = before.rate, none }: LimitOptions,
+): GroupLimit | undefined {
+  const limit: GroupLimit = {
+    ...(concurrency && { concurrency }),
+    ...(rate && { rate }),
+  };
+  return none || Object.keys(limit).length === 0 ? undefined : limit;
+}
+
+/** Reads a value, or `none`, as `null`. */
+function orNone<T>(read: (text: string) => T): (text: string) => T | null {
+  return (text) => text === "none" ? null : read(text);
 }
 
 function parseRate(text: string): LimitRate {

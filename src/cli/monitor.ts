@@ -21,8 +21,8 @@ p pause; s sort by the next column; arrows, j and k scroll.
 
 Else, and with --plain, a line is the local time and the jobs that are left in all queues: ready,
 held by workers, or waiting for their next attempt. With --json it is an object
-with all counts of each queue. Ends with exit code 0 when it is told to, or
-stdout is closed.
+with all counts of each queue, and whether it is paused. Ends with exit code 0
+when it is told to, or stdout is closed.
 
 Examples:
   mqk monitor --plain         2017-07-11 08:30:23,100000
@@ -93,9 +93,15 @@ async function monitor(options: MonitorOptions): Promise<number> {
 async function look(broker: Broker, options: MonitorOptions): Promise<string> {
   const queues = options.queue ?? await broker.queues();
   const counts = await broker.counts(queues);
-  return options.json
-    ? jsonLine(new Date(), queues, counts)
-    : textLine(new Date(), counts);
+  if (!options.json) return textLine(new Date(), counts);
+  const states = await Promise.all(
+    queues.map((queue) => broker.control.state(queue)),
+  );
+  return jsonLine(
+    new Date(),
+    queues,
+    counts.map((each, i) => ({ ...each, paused: states[i].paused })),
+  );
 }
 
 /** `2017-07-11 08:30:23,100000`: local time, and the jobs that are left. */
@@ -111,7 +117,7 @@ export function textLine(time: Date, counts: readonly Counts[]): string {
 export function jsonLine(
   time: Date,
   queues: readonly string[],
-  counts: readonly Counts[],
+  counts: readonly (Counts & { readonly paused: boolean })[],
 ): string {
   return JSON.stringify({
     time: time.toISOString(),

@@ -107,7 +107,8 @@ export function servedQueues(
   text: string,
   before: ReadonlyMap<string, number | undefined> = new Map(),
 ): ReadonlyMap<string, number | undefined> {
-  const [name, weight] = text.split("=", 2);
+  const [name, ...rest] = text.split("=");
+  const weight = rest.length === 0 ? undefined : rest.join("=");
   const number = weight === undefined
     ? undefined
     : wholeNumber(1, 1000)(weight);

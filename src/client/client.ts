@@ -77,7 +77,8 @@ export interface Client extends AsyncDisposable {
   /**
    * Sends many jobs, and one that starts when all of them have ended, however
    * they have: its `predecessors()` tells. No end is missed, whoever dies.
-   * Errors are those of {@linkcode Client.invoke}.
+   * Errors are those of {@linkcode Client.invoke}; after one, `then` does not
+   * run. At most 10,000 calls; after none, `then` starts at once.
    *
    * @example
    * ```ts

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Entry, Predecessor } from "../broker/broker.ts";
-import { ArgumentError, BrokerError } from "../errors.ts";
+import { ArgumentError } from "../errors.ts";
 import { encodeArguments } from "../job/arguments.ts";
 import { encodeWithArguments, MAX_MESSAGE_BYTES } from "../job/message.ts";
 import {
@@ -85,6 +85,11 @@ export class StoreClient implements Client {
     calls: readonly JobCall<Parameters<F>>[],
     { then }: { then: JobCall },
   ): Promise<{ jobs: JobOf<F>[]; then: Job }> {
+    if (then.after !== undefined) {
+      throw new ArgumentError(
+        "Cannot take `after` in then: it starts after these jobs",
+      );
+    }
     for (const call of calls) {
       if (call.idempotencyKey ?? call.unique ?? call.after !== undefined) {
         throw new ArgumentError(
@@ -97,14 +102,16 @@ export class StoreClient implements Client {
     const jobs = entries.map((entry, i) =>
       this.#job(calls[i], entry, entry.id) as JobOf<F>
     );
-    const last = this.#entry({ ...then, after: jobs }, then.args ?? []);
+    const after = jobs.length === 0 ? undefined : jobs;
+    const last = this.#entry({ ...then, after }, then.args ?? []);
     const callback = this.#job(then, last, last.id);
     // It comes first: a job whose end nobody awaits must not be there.
     await this.#sender.send([last]);
     try {
       await this.#sender.send(entries);
     } catch (error) {
-      if (error instanceof BrokerError) await callback.cancel().catch(() => {});
+      // Of some nobody knows whether they will ever end.
+      await callback.cancel().catch(() => {});
       throw error;
     }
     return { jobs, then: callback };

@@ -75,7 +75,14 @@ export function checkLimits(limits: Limits): void {
   }
 }
 
-function checkLimit({ concurrency, rate, ...rest }: GroupLimit, at: string) {
+function checkLimit(limit: GroupLimit, at: string): void {
+  if (typeof limit !== "object" || limit === null) {
+    throw new ArgumentError(
+      `Cannot take limit ${at.slice(0, -1)} ${JSON.stringify(limit)}: ` +
+        "it must be an object",
+    );
+  }
+  const { concurrency, rate, ...rest } = limit;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) {
     throw new ArgumentError(

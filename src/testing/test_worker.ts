@@ -94,7 +94,7 @@ export class TestWorker {
     this.#cancellations = new Cancellations({
       cancelled: async (queue, after) =>
         await (await parts.broker()).cancelled(queue, after),
-    }, (ids) => this.#runner.cancelled({ kind: "cancelled", ids }));
+    }, (ids, anew) => this.#runner.cancelled({ kind: "cancelled", ids, anew }));
     this.#updates = new JobUpdates({
       updates: {
         append: async (...append) =>

@@ -99,8 +99,9 @@ export class Executor {
     return this.#loadAndCall(job);
   }
 
-  /** These jobs are not to start any more, whenever they come. */
-  cancelled(ids: readonly string[]): void {
+  /** These jobs are not to start any more, whenever they come; `anew`: they alone. */
+  cancelled(ids: readonly string[], anew = false): void {
+    if (anew) this.#cancelled.clear();
     for (const id of ids) this.#cancelled.add(id);
   }
 
@@ -231,6 +232,10 @@ export class Executor {
   #done(job: RunningJob, value: unknown): undefined {
     if (job.uncaught !== undefined) return this.#fail(job, undefined);
     this.#end(job);
+    // It has its end already: that of one that was cancelled.
+    if (job.abortedBy === "cancel") {
+      return void job.batch.ended(cancelledJob(job));
+    }
     const { id, result } = job.message;
     const wanted = result && isJobId(id);
     const shows = this.#parts.wantsShown();

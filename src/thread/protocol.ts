@@ -80,8 +80,12 @@ export type ToThread =
     readonly reason: AbortReason;
   }
   | { readonly kind: "ping"; readonly ping: number }
-  /** Further jobs that are not to be started, wherever they are. */
-  | { readonly kind: "cancelled"; readonly ids: readonly string[] }
+  /** Further jobs that are not to be started; `anew`: others may be forgotten. */
+  | {
+    readonly kind: "cancelled";
+    readonly ids: readonly string[];
+    readonly anew: boolean;
+  }
   /** So many updates of a job, the oldest, need not be waited for any more. */
   | {
     readonly kind: "reported";

@@ -56,9 +56,11 @@ export class JobRunner {
   }
 
   /** Further jobs are cancelled: what runs of them is told. */
-  cancelled({ ids }: Extract<ToThread, { kind: "cancelled" }>): void {
+  cancelled(
+    { ids, anew }: Extract<ToThread, { kind: "cancelled" }>,
+  ): void {
     const { executor } = this.#parts;
-    executor.cancelled(ids);
+    executor.cancelled(ids, anew);
     const asked = new Set(ids);
     for (const { running } of this.#batches.values()) {
       for (const job of running.values()) {

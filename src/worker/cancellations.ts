@@ -6,15 +6,15 @@ const MANY = 10_000;
 /** What a worker knows of cancelled jobs; read only after some were. */
 export class Cancellations {
   readonly #broker: Pick<Broker, "cancelled">;
-  readonly #told: (ids: readonly string[]) => void;
+  readonly #told: (ids: readonly string[], anew: boolean) => void;
   /** By queue: the number of the last cancellation that is known. */
   readonly #numbers = new Map<string, number>();
   readonly #ids = new Set<string>();
 
-  /** @param told Is told of further cancelled jobs. */
+  /** @param told Is told of further cancelled jobs; `anew`: others are forgotten. */
   constructor(
     broker: Pick<Broker, "cancelled">,
-    told: (ids: readonly string[]) => void,
+    told: (ids: readonly string[], anew: boolean) => void,
   ) {
     this.#broker = broker;
     this.#told = told;
@@ -32,7 +32,8 @@ export class Cancellations {
 
   /** Reads what was cancelled since it was last read. */
   async read(queue: string): Promise<void> {
-    if (this.#ids.size > MANY) {
+    const anew = this.#ids.size > MANY;
+    if (anew) {
       this.#ids.clear();
       this.#numbers.clear();
     }
@@ -40,13 +41,13 @@ export class Cancellations {
     const known = this.#numbers.get(queue) ?? 0;
     let found = await this.#broker.cancelled(queue, known);
     if (found.cancels < known) found = await this.#broker.cancelled(queue, 0);
-    this.#learn(queue, found);
+    this.#learn(queue, found, anew);
   }
 
-  #learn(queue: string, { cancels, ids }: Cancelled): void {
+  #learn(queue: string, { cancels, ids }: Cancelled, anew: boolean): void {
     this.#numbers.set(queue, cancels);
-    if (ids.length === 0) return;
+    if (ids.length === 0 && !anew) return;
     for (const id of ids) this.#ids.add(id);
-    this.#told(ids);
+    this.#told(ids, anew);
   }
 }

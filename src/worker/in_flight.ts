@@ -44,8 +44,8 @@ export interface InFlightParts {
   readonly ending: AbortSignal;
   /** A job went to the failed set. */
   failed(): void;
-  /** A job ignores that its ttl is over, its thread is alive. */
-  lingers(): void;
+  /** A job ignores that it is to end, its thread is alive. */
+  lingers(overrun: Overrun): void;
   /** A job past its ttl blocks the thread. */
   silent(): void;
   /** A settle or release was given up. */
@@ -91,7 +91,7 @@ export class InFlightJobs {
     this.holdings = holdings;
     this.#cancellations = new Cancellations(
       broker,
-      (ids) => thread.post({ kind: "cancelled", ids }),
+      (ids, anew) => thread.post({ kind: "cancelled", ids, anew }),
     );
     this.#ttl = new TtlWatch({
       cancelled: ({ id }) => this.#cancellations.has(id),
@@ -313,7 +313,10 @@ export class InFlightJobs {
         text,
         (id) => this.#cancellations.has(id),
       );
-      if (dropped !== undefined) return { flight, index, settlement: dropped };
+      if (dropped !== undefined) {
+        log.cancelled(dropped.ties!.id);
+        return { flight, index, settlement: dropped };
+      }
       const settlement = settleCrashed(flight, index, config.maxMemoryMb);
       const left = settlement.kind === "retry";
       if (!left) failed();
@@ -389,7 +392,8 @@ export class InFlightJobs {
       if (!flight.ended(index)) continue;
       const token = flight.tokens[index];
       const settlement = chargeOverrun(token, overrun, config);
-      if (settlement.kind === "failed") this.#parts.failed();
+      if (overrun.cancelled) this.#parts.log.cancelled(overrun.message.id!);
+      else if (settlement.kind === "failed") this.#parts.failed();
       this.#settlers.get(flight.queue)!.add([{ flight, index, settlement }]);
     }
   }

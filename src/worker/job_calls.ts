@@ -3,13 +3,14 @@ import {
   type Entry,
   type JobStore,
   MAX_BATCH_JOBS,
+  type Predecessor,
   type ResultsChanged,
 } from "../broker/broker.ts";
 import type { StoredSchedule } from "../broker/schedules.ts";
 import { ArgumentError, EnqueueUncertainError } from "../errors.ts";
 import { isJobId } from "../job/message.ts";
 import { errorData } from "../job/outcome.ts";
-import { checkQueueName, checkScheduleName } from "../job/policy.ts";
+import { checkName, checkQueueName, checkScheduleName } from "../job/policy.ts";
 import type { CallError, FromThread, ToThread } from "../thread/protocol.ts";
 
 type Call = Extract<FromThread, { kind: "call" }>;
@@ -146,18 +147,30 @@ function callError(error: unknown): CallError {
 
 function checkEntries(value: unknown): Entry[] {
   if (!Array.isArray(value)) throw new ArgumentError("Cannot send: no list");
-  for (const { id, queue, message } of value as Entry[]) {
+  for (const entry of value as Entry[]) {
+    const { id, queue, message, idempotencyKey, unique, group, after } = entry;
     checkQueueName(queue);
     text(id);
     text(message);
+    if (idempotencyKey !== undefined) {
+      checkName(idempotencyKey, "idempotency key");
+    }
+    if (unique !== undefined) checkName(unique?.key, "unique key");
+    if (group !== undefined) checkName(group, "group");
+    if (after !== undefined) after.forEach(checkPredecessor);
   }
   return value;
+}
+
+function checkPredecessor({ queue, id }: Predecessor): void {
+  checkQueueName(queue);
+  jobId(id);
 }
 
 function checkCancellations(value: unknown): Cancellation[] {
   if (!Array.isArray(value)) throw new ArgumentError("Cannot cancel: no list");
   return value.map(({ id, dueMs, outcome }) => ({
-    id: text(id),
+    id: jobId(id),
     dueMs: Number(dueMs),
     ...(outcome !== undefined && { outcome: text(outcome) }),
   }));

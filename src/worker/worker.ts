@@ -111,7 +111,12 @@ export class QueueWorker {
       stopping: this.#departure.stopping,
       ending: this.#departure.ending,
       failed: () => this.#report({ report: "failed" }),
-      lingers: () => this.#retire("a job ignores that its ttl is over"),
+      lingers: ({ cancelled }) =>
+        this.#retire(
+          `a job ignores that ${cancelled ? "it" : "its ttl"} is ${
+            cancelled ? "cancelled" : "over"
+          }`,
+        ),
       silent: () =>
         void this.#departure.die(this.#jobs, "a job blocks its thread"),
       givenUp: (error) => this.#givenUp(error),
@@ -297,6 +302,10 @@ export class QueueWorker {
     try {
       for (const text of await this.#broker.warnings()) {
         brokerLog.warn("{text}", { text });
+      }
+      for (const queue of this.#config.queues) {
+        const { paused } = await this.#broker.control.state(queue);
+        if (paused) brokerLog.warn("Queue {queue} is paused", { queue });
       }
       const others = (await this.#broker.queues())
         .filter((queue) => !this.#config.queues.includes(queue));
