@@ -39,6 +39,7 @@ const LEAVES: Record<string, readonly string[]> = {
   "hide_password.ts": [],
   "log.ts": [],
   "time": [],
+  "tracing.ts": [],
   "master/orders.ts": [],
   "job_context.ts": ["broker/broker.ts"],
 };

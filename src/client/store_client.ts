@@ -17,6 +17,7 @@ import { printPredecessor } from "../job/predecessors.ts";
 import { chosenKey } from "../job/unique.ts";
 import { parseReference } from "../job/reference.ts";
 import type { ScheduleSpec } from "../job/schedule.ts";
+import { isTracing, type TraceContext } from "../tracing.ts";
 import type { Client, JobCall } from "./client.ts";
 import { parseHandle } from "./handle.ts";
 import { type Follow, type Job, StoredJob } from "./job.ts";
@@ -25,6 +26,7 @@ import type { SchedulesParts } from "./schedules.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type QueueSettings, StoredQueueSettings } from "./queue_settings.ts";
 import { BatchSender } from "./send_batch.ts";
+import { SendSpans } from "./send_spans.ts";
 import type { StoreConnection } from "./store_connection.ts";
 import {
   type AnyJob,
@@ -45,6 +47,7 @@ export class StoreClient implements Client {
   readonly #sender: BatchSender;
   readonly #outcomes: Outcomes;
   readonly #follow: Follow;
+  readonly #spans = new SendSpans();
   readonly #producer = newProducer();
   #jobs = 0;
   #stampedMs = -Infinity;
@@ -67,18 +70,26 @@ export class StoreClient implements Client {
     ...args: Parameters<F>
   ): Promise<JobOf<F>> {
     const spec = typeof target === "string" ? { job: target } : target;
-    const entry = this.#entry(spec, args);
-    const [id] = await this.#sender.send([entry]);
-    return this.#job(spec, entry, id) as JobOf<F>;
+    return await this.#traced([spec], async (trace) => {
+      const entry = this.#entry(spec, args, trace);
+      const [id] = await this.#sender.send([entry]);
+      return this.#job(spec, entry, id) as JobOf<F>;
+    }, ({ id }) => id);
   }
 
   async invokeMany<F extends JobFunction = AnyJob>(
     calls: readonly JobCall<Parameters<F>>[],
   ): Promise<JobOf<F>[]> {
     if (calls.length === 0) return [];
-    const entries = calls.map((call) => this.#entry(call, call.args ?? []));
-    const ids = await this.#sender.send(entries);
-    return ids.map((id, i) => this.#job(calls[i], entries[i], id) as JobOf<F>);
+    return await this.#traced(calls, async (trace) => {
+      const entries = calls.map((call) =>
+        this.#entry(call, call.args ?? [], trace)
+      );
+      const ids = await this.#sender.send(entries);
+      return ids.map((id, i) =>
+        this.#job(calls[i], entries[i], id) as JobOf<F>
+      );
+    });
   }
 
   async invokeAll<F extends JobFunction = AnyJob>(
@@ -98,23 +109,27 @@ export class StoreClient implements Client {
         );
       }
     }
-    const entries = calls.map((call) => this.#entry(call, call.args ?? []));
-    const jobs = entries.map((entry, i) =>
-      this.#job(calls[i], entry, entry.id) as JobOf<F>
-    );
-    const after = jobs.length === 0 ? undefined : jobs;
-    const last = this.#entry({ ...then, after }, then.args ?? []);
-    const callback = this.#job(then, last, last.id);
-    // It comes first: a job whose end nobody awaits must not be there.
-    await this.#sender.send([last]);
-    try {
-      await this.#sender.send(entries);
-    } catch (error) {
-      // Of some nobody knows whether they will ever end.
-      await callback.cancel().catch(() => {});
-      throw error;
-    }
-    return { jobs, then: callback };
+    return await this.#traced([...calls, then], async (trace) => {
+      const entries = calls.map((call) =>
+        this.#entry(call, call.args ?? [], trace)
+      );
+      const jobs = entries.map((entry, i) =>
+        this.#job(calls[i], entry, entry.id) as JobOf<F>
+      );
+      const after = jobs.length === 0 ? undefined : jobs;
+      const last = this.#entry({ ...then, after }, then.args ?? [], trace);
+      const callback = this.#job(then, last, last.id);
+      // It comes first: a job whose end nobody awaits must not be there.
+      await this.#sender.send([last]);
+      try {
+        await this.#sender.send(entries);
+      } catch (error) {
+        // Of some nobody knows whether they will ever end.
+        await callback.cancel().catch(() => {});
+        throw error;
+      }
+      return { jobs, then: callback };
+    });
   }
 
   jobs<M = Record<string, AnyJob>>(
@@ -165,7 +180,20 @@ export class StoreClient implements Client {
     };
   }
 
-  #entry(spec: JobSpec, args: readonly unknown[]): Entry {
+  /** Sends; within a span of its own, if anybody receives spans. */
+  #traced<T>(
+    specs: readonly JobSpec[],
+    send: (trace?: TraceContext) => Promise<T>,
+    idOf?: (sent: T) => string,
+  ): Promise<T> {
+    return isTracing() ? this.#spans.send(specs, send, idOf) : send();
+  }
+
+  #entry(
+    spec: JobSpec,
+    args: readonly unknown[],
+    trace?: TraceContext,
+  ): Entry {
     checkSpec(spec);
     if (spec.job !== this.#checkedReference) {
       parseReference(spec.job);
@@ -190,7 +218,8 @@ export class StoreClient implements Client {
       group: spec.group,
       after: after?.map(printPredecessor),
       onFailure: after && spec.onFailure === "skip" ? "skip" : undefined,
-      sentMs: this.#stamp(),
+      sentMs: trace === undefined ? this.#stamp() : this.#connection.now(),
+      trace,
     }, json);
     checkSize(message);
     return {

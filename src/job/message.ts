@@ -41,6 +41,8 @@ export interface Message {
   readonly sentMs?: number;
   /** Its last attempts, if any failed. */
   readonly history?: readonly AttemptRecord[];
+  /** What names the span of its sender, for each way to do so. */
+  readonly trace?: Readonly<Record<string, string>>;
 }
 
 /** The text is not a message of any version that can be read. */
@@ -94,6 +96,9 @@ export function encodeWithArguments(
   }
   if (message.onFailure === "skip") text += `,"onFailure":"skip"`;
   if (message.sentMs !== undefined) text += `,"sent":${message.sentMs}`;
+  if (message.trace !== undefined) {
+    text += `,"trace":${JSON.stringify(message.trace)}`;
+  }
   if (message.uid !== undefined) {
     text += `,"uid":${JSON.stringify(message.uid)}`;
   }
@@ -136,6 +141,7 @@ export function decodeMessage(text: string): Message {
     onFailure,
     sent: sentMs,
     history,
+    trace,
   } = fields as Partial<Message> & { readonly sent?: number };
   if (id !== undefined && typeof id !== "string") {
     throw bad('"id" must be text');
@@ -182,6 +188,7 @@ export function decodeMessage(text: string): Message {
     onFailure,
     sentMs,
     history: history === undefined ? undefined : readHistory(history),
+    trace: isTraceContext(trace) ? trace : undefined,
   };
 }
 
@@ -214,6 +221,12 @@ function checkAfter(after: unknown, onFailure: unknown): void {
   if (onFailure !== undefined && onFailure !== "skip") {
     throw bad('"onFailure" must be "skip"');
   }
+}
+
+/** What is none is another program's field, and no reason not to run. */
+function isTraceContext(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    Object.values(value).every((text) => typeof text === "string");
 }
 
 function parseObject(text: string): Record<string, unknown> {

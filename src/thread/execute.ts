@@ -20,6 +20,7 @@ import {
   skipped,
   unreadable,
 } from "./ending.ts";
+import type { JobSpans } from "./job_spans.ts";
 import type { FromThread } from "./protocol.ts";
 import { RunningJob } from "./running_job.ts";
 import { stream, streamedValues } from "./streamed.ts";
@@ -29,6 +30,8 @@ export interface ExecutorParts {
   readonly functions: JobFunctions;
   /** What decides how a job goes on after a failure. */
   readonly rules: FailureRules;
+  /** Left out: nobody receives spans. */
+  readonly spans?: JobSpans;
   /** The lease is young enough to start a job. */
   mayStart(): boolean;
   /** The log wants to show the result of one more job. */
@@ -196,9 +199,10 @@ export class Executor {
   #call(job: RunningJob, found: JobFunction): Promise<void> | undefined {
     job.batch.starts(job.index);
     if (job.batch.measures(job.index)) job.measuredFromMs = performance.now();
+    job.span = this.#parts.spans?.start(job);
     let value: unknown;
     try {
-      value = this.#contexts.call(job, found);
+      value = this.#contexts.call(job, job.span?.within(found) ?? found);
     } catch (thrown) {
       return this.#fail(job, thrown);
     }
@@ -219,7 +223,8 @@ export class Executor {
       const values = streamedValues(value);
       if (values === undefined) return this.#done(job, value);
       job.batch.running.set(job.index, job);
-      streamed = this.#contexts.within(job, () => stream(values, job));
+      const run = () => stream(values, job);
+      streamed = this.#contexts.within(job, () => job.span?.run(run) ?? run());
     } catch (thrown) {
       return this.#fail(job, thrown);
     }
@@ -232,6 +237,7 @@ export class Executor {
   #done(job: RunningJob, value: unknown): undefined {
     if (job.uncaught !== undefined) return this.#fail(job, undefined);
     this.#end(job);
+    job.span?.end({ kind: "done" });
     // It has its end already: that of one that was cancelled.
     if (job.abortedBy === "cancel") {
       return void job.batch.ended(cancelledJob(job));
@@ -254,7 +260,9 @@ export class Executor {
   #fail(job: RunningJob, thrown: unknown): undefined {
     this.#end(job);
     const { thrown: first } = job.uncaught ?? { thrown };
-    job.batch.ended(failure(job, first, this.#parts.rules));
+    const ended = failure(job, first, this.#parts.rules);
+    job.span?.end(ended);
+    job.batch.ended(ended);
   }
 
   #end(job: RunningJob): void {

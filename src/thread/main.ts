@@ -18,6 +18,7 @@ import { ModuleLoader, type ModuleLoaderOptions } from "../loader/load.ts";
 import { confine } from "./confine.ts";
 import { Executor } from "./execute.ts";
 import { installGuard } from "./guard.ts";
+import { JobSpans } from "./job_spans.ts";
 import { LogShare } from "./log_share.ts";
 import { loadMiddleware, withMiddleware } from "./middleware.ts";
 import { provideOwnLibrary } from "./own_library.ts";
@@ -69,6 +70,7 @@ async function serve(
       (found) => withMiddleware(found, middleware, () => executor.current()),
     ),
     rules: options,
+    spans: JobSpans.open(),
     mayStart: () => permit.mayStart(),
     wantsShown: () => shown.take(Date.now()),
     unlock: (batch, index) => store.unlock(batch, index),

@@ -3,6 +3,7 @@ import type { CurrentJob } from "../job_context.ts";
 import { isJobId, type Message } from "../job/message.ts";
 import type { ClaimedBatch } from "./claimed_batch.ts";
 import { JobReports } from "./job_reports.ts";
+import type { JobSpan } from "./job_spans.ts";
 import type { AbortReason, FromThread } from "./protocol.ts";
 
 /** One attempt, from when it is claimed until it has ended. */
@@ -21,6 +22,8 @@ export class RunningJob {
   startedAtMs: number;
   /** When its function was called, by `performance.now()`, if that is measured. */
   measuredFromMs: number | undefined;
+  /** If anybody receives spans. */
+  span: JobSpan | undefined;
   #controller: AbortController | undefined;
   #current: CurrentJob | undefined;
   readonly #post: (message: FromThread) => void;

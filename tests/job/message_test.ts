@@ -26,6 +26,7 @@ const PLAIN: Message = {
   onFailure: undefined,
   sentMs: undefined,
   history: undefined,
+  trace: undefined,
 };
 
 Deno.test("a message with all defaults is stored without them", () => {
@@ -46,6 +47,7 @@ Deno.test("a message is decoded as it was encoded, whatever differs from the def
       { attempt: 4 },
       { result: false },
       { sentMs: 1_764_130_000_123 },
+      { trace: { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01` } },
       { unique: { key: "a.b", until: "start" as const } },
       { group: "tenant-7" },
       { after: ["q/p.1"], onFailure: "skip" as const },
@@ -78,9 +80,16 @@ Deno.test("one pushed by hand needs no more than a version and a job", () => {
 });
 
 Deno.test("fields that this version does not know are ignored", () => {
-  const text = '{"v":1,"job":"sum","trace":"00-1"}';
+  const text = '{"v":1,"job":"sum","tenant":"a"}';
   assert.equal(decodeMessage(text).job, "sum");
-  assert.ok(!("trace" in decodeMessage(text)));
+  assert.ok(!("tenant" in decodeMessage(text)));
+});
+
+Deno.test("a trace that names none is another program's field", () => {
+  for (const trace of ['"00-1"', "7", "null", '["a",1]', '{"traceparent":1}']) {
+    const message = decodeMessage(`{"v":1,"job":"sum","trace":${trace}}`);
+    assert.equal(message.trace, undefined);
+  }
 });
 
 const UNDECODABLE: readonly (readonly [string, RegExp])[] = [
