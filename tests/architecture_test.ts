@@ -7,9 +7,10 @@ const MAX_LINES = 400;
 /** Which parts of `src/` a part may import; leaves may be imported by all. */
 const ALLOWED: Record<string, readonly string[]> = {
   cli: [
-    ...["master", "worker", "cron", "client", "broker", "job"],
+    ...["master", "worker", "cron", "metrics", "client", "broker", "job"],
     "loader/jsonc.ts",
   ],
+  metrics: ["master/observer.ts", "worker/health.ts", "broker", "job"],
   cron: ["worker/reaper.ts", "broker", "job"],
   worker: ["broker", "job", "thread/protocol.ts"],
   testing: [

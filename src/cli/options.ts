@@ -15,6 +15,7 @@ import {
 } from "../broker/dsn.ts";
 import { ArgumentError } from "../errors.ts";
 import { checkQueueName } from "../job/policy.ts";
+import type { ListenAddress } from "../metrics/server.ts";
 
 /** A command says with which exit code the program ends. */
 export type SetExitCode = (exitCode: number) => void;
@@ -148,6 +149,19 @@ export function seconds(min: number, max: number): (text: string) => number {
     }
     return value;
   };
+}
+
+/** Reads `[host]:port`, the host in brackets if it is an IPv6 address. */
+export function listenAddress(text: string): ListenAddress {
+  const [, ipv6, name, digits] =
+    /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]*)):([0-9]{1,5})$/i.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) {
+    throw new InvalidArgumentError(
+      "It must be [host]:port, as :9090 or 127.0.0.1:9090.",
+    );
+  }
+  return { host: ipv6 ?? (name === "" ? undefined : name), port };
 }
 
 /** Reads the URL of `--allow-import`, repeatable. */

@@ -10,6 +10,7 @@ import { invokeCommand } from "./invoke.ts";
 import { jobCommand } from "./job.ts";
 import { jobsCommand } from "./jobs.ts";
 import { limitCommand } from "./limit.ts";
+import { metricsCommand } from "./metrics.ts";
 import { monitorCommand } from "./monitor.ts";
 import type { SetExitCode } from "./options.ts";
 import { pauseCommand, resumeCommand } from "./pause.ts";
@@ -79,6 +80,7 @@ function program(setExitCode: SetExitCode): Command {
     limitCommand(setExitCode),
     scheduleCommand(setExitCode),
     cronCommand(setExitCode),
+    metricsCommand(setExitCode),
     doctorCommand(setExitCode),
   ];
   for (const command of commands) program.addCommand(command);

@@ -1,5 +1,5 @@
 import type { Inspector, QueueLook } from "../broker/inspector.ts";
-import { decodeMessage } from "../job/message.ts";
+import { ageSeconds } from "../job/age.ts";
 import { Histogram } from "../time/histogram.ts";
 import { readHealth, type WorkerHealth } from "../worker/health.ts";
 import { printDuration } from "./duration.ts";
@@ -158,13 +158,4 @@ export function printRate(rate: number | undefined): string | undefined {
 
 function rounded(value: number | undefined): number | undefined {
   return value === undefined ? undefined : Number(value.toPrecision(3));
-}
-
-function ageSeconds(text: string): number | undefined {
-  try {
-    const { sentMs } = decodeMessage(text);
-    if (sentMs !== undefined) return Math.max(0, Date.now() - sentMs) / 1000;
-  } catch {
-    // It has no age that we can read.
-  }
 }

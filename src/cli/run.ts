@@ -1,8 +1,10 @@
 import { type Command, Option } from "npm:commander@15.1.0";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
+import type { ListenAddress } from "../metrics/server.ts";
 import {
   addStoreOptions,
   importUrls,
+  listenAddress,
   seconds,
   servedQueues,
   type SetExitCode,
@@ -48,6 +50,7 @@ export interface RunOptions extends SandboxOptions, StoreOptions {
   readonly maxMemory?: number;
   readonly maxJobs?: number;
   readonly pid?: string;
+  readonly metrics?: ListenAddress;
   readonly shutdownTimeout: number;
 }
 
@@ -120,6 +123,13 @@ export function runCommand(setExitCode: SetExitCode): Command {
       wholeNumber(1, 1_000_000_000),
     )
     .option("--pid <file>", "write the process number to this file")
+    .addOption(
+      new Option(
+        "--metrics <[host]:port>",
+        "serve /metrics for Prometheus, and /healthz; without a host on all\n" +
+          "addresses",
+      ).argParser(listenAddress),
+    )
     .option(
       "--shutdown-timeout <seconds>",
       "how long running jobs may take to end",

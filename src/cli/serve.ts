@@ -3,10 +3,13 @@ import { resolve } from "node:path";
 import { printDsn } from "../broker/dsn.ts";
 import { ArgumentError } from "../errors.ts";
 import { DEFAULT_QUEUE } from "../job/policy.ts";
+import { lifecycleLog } from "../log.ts";
 import { Master } from "../master/master.ts";
+import type { WorkerObserver, WorkerState } from "../master/observer.ts";
 import { PidFile } from "../master/pid_file.ts";
 import { listenToSignals, type SignalAction } from "../master/signals.ts";
 import { watchFiles } from "../master/watch.ts";
+import type { ListenAddress } from "../metrics/server.ts";
 import { startLogging } from "./log.ts";
 import { chosenDsn, chosenRoot } from "./options.ts";
 import { chosenPermissions } from "./permissions.ts";
@@ -38,13 +41,18 @@ export async function serve(
     lines,
   });
   using _pidFile = options.pid === undefined ? null : new PidFile(options.pid);
-  const master = new Master({
+  const queues = [...options.queue?.keys() ?? [DEFAULT_QUEUE]];
+  const metrics = options.metrics === undefined
+    ? undefined
+    : await openMetrics(options.metrics, queues, () => master.workers);
+  await using _server = metrics?.server;
+  const master: Master = new Master({
     command: workerCommand(root, modules, options),
     workers: options.workers,
     startTogether: navigator.hardwareConcurrency,
     config: {
       dsn: printDsn(dsn),
-      queues: [...options.queue?.keys() ?? [DEFAULT_QUEUE]],
+      queues,
       weights: weightsOf(options.queue),
       root,
       modules,
@@ -60,8 +68,10 @@ export async function serve(
       shutdownTimeoutMs: options.shutdownTimeout * 1000,
       verbosity,
       logFormat: options.logFormat,
+      numbers: metrics !== undefined,
     },
     passOn: (line) => log.passOn(line),
+    observer: metrics?.observer,
   });
   using _signals = listenToSignals((action) => act(master, action), {
     terminal: Deno.stdin.isTerminal(),
@@ -77,6 +87,23 @@ export async function serve(
   await lines.flush();
   if (end.line !== undefined) printError(end.line);
   return end.exitCode;
+}
+
+/** Serves what the workers tell; none are there yet. */
+async function openMetrics(
+  address: ListenAddress,
+  queues: readonly string[],
+  workers: () => WorkerState[],
+): Promise<{ server: AsyncDisposable; observer: WorkerObserver }> {
+  const { MetricsServer } = await import("../metrics/server.ts");
+  const { WorkerMetrics } = await import("../metrics/worker_metrics.ts");
+  const observer = new WorkerMetrics(queues);
+  const server = new MetricsServer(address, {
+    metrics: () => observer.metrics(workers()),
+    health: () => observer.health(workers()),
+  });
+  lifecycleLog.info("Metrics at {url}", { url: server.url });
+  return { server, observer };
 }
 
 function weightsOf(

@@ -5,6 +5,8 @@ import { sleep } from "../time/sleep.ts";
 import { Burst } from "./burst.ts";
 import { DrainGrant } from "./drain_grant.ts";
 import type { Report, WorkerConfig } from "./orders.ts";
+import type { WorkerObserver, WorkerState } from "./observer.ts";
+import { warnOfShortMemory } from "./short_memory.ts";
 import { StartGate } from "./start_gate.ts";
 import {
   type WorkerCommand,
@@ -27,6 +29,7 @@ export interface MasterOptions {
   >;
   /** Called with each line of a worker's stderr that is not a report. */
   readonly passOn: (line: string) => void;
+  readonly observer?: WorkerObserver;
 }
 
 /** How a master ended. */
@@ -39,6 +42,8 @@ export interface MasterEnd {
 /** Keeps one worker alive, whichever process that is. */
 interface Place {
   readonly first: boolean;
+  /** Another one serves until this one is ready, and then leaves. */
+  succeeds: boolean;
   /** Aborts when the place is given up. */
   readonly leaving: AbortController;
   /** Whether its first worker became ready. */
@@ -54,8 +59,6 @@ interface Place {
   done: Promise<void>;
 }
 
-/** A worker needs about this much memory, in bytes. */
-const WORKER_BYTES = 60e6;
 /** What is left after the shutdown timeout, or `quit`, is killed so much later. */
 const KILL_AFTER_STOP_MS = 3000;
 const KILL_AFTER_QUIT_MS = 2000;
@@ -104,6 +107,16 @@ export class Master {
     return [...this.#places].flatMap(({ worker }) => worker?.pid ?? []);
   }
 
+  /** How it stands with each worker. */
+  get workers(): WorkerState[] {
+    return [...this.#places].map(({ worker, served, leaving, succeeds }) => ({
+      worker,
+      ready: worker !== undefined && served === true,
+      leaving: leaving.signal.aborted,
+      succeeds,
+    }));
+  }
+
   /** Lets what runs end, within the shutdown timeout. */
   stop(): void {
     if (this.#leaving) return;
@@ -149,7 +162,7 @@ export class Master {
       for (const old of [...this.#places]) {
         if (this.#leaving) return;
         if (old.leaving.signal.aborted) continue;
-        const fresh = this.#addPlace(old.first);
+        const fresh = this.#addPlace(old.first, true);
         if (!await fresh.cameUp.promise) {
           this.#leave(fresh);
           lifecycleLog.warning(
@@ -167,7 +180,7 @@ export class Master {
   async #succeed(old: Place): Promise<void> {
     if (this.#leaving || old.leaving.signal.aborted || old.succeeded) return;
     old.succeeded = true;
-    const fresh = this.#addPlace(old.first);
+    const fresh = this.#addPlace(old.first, true);
     const ready = await fresh.cameUp.promise;
     if (this.#leaving) return;
     if (!ready || old.leaving.signal.aborted) {
@@ -180,9 +193,10 @@ export class Master {
     old.worker?.order({ order: "retire" });
   }
 
-  #addPlace(first: boolean): Place {
+  #addPlace(first: boolean, succeeds = false): Place {
     const place: Place = {
       first,
+      succeeds,
       leaving: new AbortController(),
       cameUp: Promise.withResolvers(),
       done: Promise.resolve(),
@@ -257,6 +271,7 @@ export class Master {
       lifecycleLog.error("Cannot start a worker: {error}", { error });
       return undefined;
     }
+    this.#options.observer?.started(name);
     place.served = place.replacing = false;
     this.#burst.started(place);
     return place.worker;
@@ -264,12 +279,14 @@ export class Master {
 
   #report(place: Place, worker: WorkerProcess, report: Report): void {
     this.#burst.reported(place, report);
+    this.#options.observer?.reported(worker.name, report);
     switch (report.report) {
       case "ready":
         if (!this.#someWasReady) {
           lifecycleLog.info("Master work on {pid}", { pid: Deno.pid });
         }
         this.#someWasReady = place.served = true;
+        place.succeeds = false;
         this.#gate.open();
         this.#drain.end(worker.name);
         break;
@@ -312,6 +329,8 @@ export class Master {
       this.#recover(worker.name);
     }
     this.#drain.end(worker.name);
+    const expected = place.leaving.signal.aborted || place.replacing === true;
+    this.#options.observer?.ended(worker.name, expected);
     const how = exit.signal ?? `exit code ${exit.code}`;
     if (place.leaving.signal.aborted) {
       if (exit.signal === "SIGKILL") {
@@ -375,18 +394,4 @@ function workerName(): string {
 
 function randomHex(bytes: number): string {
   return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
-}
-
-function warnOfShortMemory(workers: number): void {
-  const { available } = Deno.systemMemoryInfo();
-  if (available > 0 && workers * WORKER_BYTES > available) {
-    lifecycleLog.warning(
-      "{workers} workers need about {needed} MB; {available} MB are free.",
-      {
-        workers,
-        needed: Math.round(workers * WORKER_BYTES / 1e6),
-        available: Math.round(available / 1e6),
-      },
-    );
-  }
 }

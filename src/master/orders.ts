@@ -67,6 +67,8 @@ export interface WorkerConfig {
   /** -1 quiet, 0 default, 1 to 3: `-v` to `-vvv`. */
   readonly verbosity: number;
   readonly logFormat: "text" | "json";
+  /** The master wants to hear numbers. */
+  readonly numbers?: boolean;
 }
 
 /** From the master to a worker. */
@@ -96,6 +98,8 @@ export type Report =
   | { readonly report: "suspect" }
   /** It has run as many jobs as one worker may, and serves on for now. */
   | { readonly report: "worn" }
+  /** Once a second, if they are wanted. */
+  | ({ readonly report: "numbers" } & WorkerNumbers)
   /** It ends on purpose and wants a fresh process in its place. */
   | { readonly report: "replace"; readonly reason: string }
   /** It can't work at all: one line for the user, and the exit code. */
@@ -104,6 +108,31 @@ export type Report =
     readonly line: string;
     readonly exitCode: 1 | 2;
   };
+
+/** How it stands with a worker, and what happened since it last said so. */
+export interface WorkerNumbers {
+  /** Jobs that it has reserved and not started, and those that run. */
+  readonly waiting: number;
+  readonly running: number;
+  /** Of its oldest lease; 0: it holds nothing. */
+  readonly leaseAgeMs: number;
+  /** A lease is so old that no job starts. */
+  readonly inDoubt: boolean;
+  /** How long ago the broker last answered a heartbeat. */
+  readonly brokerSilentMs: number;
+  readonly queues: Readonly<Record<string, QueueCounts>>;
+}
+
+/** What happened to jobs of a queue. */
+export interface QueueCounts {
+  readonly ended: Readonly<Partial<Record<JobEnd, number>>>;
+  /** How many ran how long, see `time/run_time_bounds.ts`, and all together. */
+  readonly ran: readonly number[];
+  readonly ranMs: number;
+}
+
+/** How a job left a worker. */
+export type JobEnd = "done" | "failed" | "retried" | "cancelled" | "released";
 
 /** An order as a line. */
 export function printOrder(order: Order): string {

@@ -42,6 +42,7 @@ export interface HeartbeatParts {
 export class Heartbeat {
   readonly #parts: HeartbeatParts;
   readonly #complaint = new Complaint();
+  #answeredAtMs = performance.now();
 
   /** Starts with {@linkcode run}. */
   constructor(parts: HeartbeatParts) {
@@ -54,6 +55,7 @@ export class Heartbeat {
       const startedMs = performance.now();
       try {
         await this.beat(ending);
+        this.#answeredAtMs = performance.now();
         if (beat % REPORT_EVERY_BEATS === 0) {
           await this.#parts.broker.report(
             this.#parts.worker,
@@ -73,6 +75,11 @@ export class Heartbeat {
       const slow = performance.now() - startedMs >= EVERY_MS;
       await sleep(slow ? 50 : EVERY_MS, ending);
     }
+  }
+
+  /** How long ago the broker last answered all of a beat. */
+  get silentMs(): number {
+    return performance.now() - this.#answeredAtMs;
   }
 
   /** One renewal, and one step of the reaper after it. */

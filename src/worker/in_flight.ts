@@ -42,8 +42,8 @@ export interface InFlightParts {
   readonly stopping: AbortSignal;
   /** Aborts when the process ends, and no command is repeated any more. */
   readonly ending: AbortSignal;
-  /** A job went to the failed set. */
-  failed(): void;
+  /** A job of a queue has ended; `failed`: it went to the failed set. */
+  ended(queue: string, how: Ended["kind"]): void;
   /** A job ignores that it is to end, its thread is alive. */
   lingers(overrun: Overrun): void;
   /** A job past its ttl blocks the thread. */
@@ -201,13 +201,13 @@ export class InFlightJobs {
     const endings: Ending[] = [];
     for (const ended of jobs) {
       if (!flight.ended(ended.index)) continue;
+      this.#parts.ended(flight.queue, ended.kind);
       const settlement = settlementOf(flight, ended);
       if (settlement === undefined) {
         this.#release(flight, [ended.index]);
         continue;
       }
       if (ended.kind === "done") this.#done++;
-      else if (ended.kind === "failed") this.#parts.failed();
       endings.push({ flight, index: ended.index, settlement });
       logEnded(this.#parts.log, flight, ended);
     }
@@ -305,7 +305,7 @@ export class InFlightJobs {
   }
 
   #settleCrashed(flight: Flight): void {
-    const { config, log, failed } = this.#parts;
+    const { config, log } = this.#parts;
     const endings = flight.messages.map((text, index) => {
       flight.ended(index);
       const dropped = cancelledEnd(
@@ -315,11 +315,12 @@ export class InFlightJobs {
       );
       if (dropped !== undefined) {
         log.cancelled(dropped.ties!.id);
+        this.#parts.ended(flight.queue, "cancelled");
         return { flight, index, settlement: dropped };
       }
       const settlement = settleCrashed(flight, index, config.maxMemoryMb);
       const left = settlement.kind === "retry";
-      if (!left) failed();
+      this.#parts.ended(flight.queue, settlement.kind);
       log.failed(
         settlement.token,
         "the worker died while running only this job",
@@ -393,7 +394,8 @@ export class InFlightJobs {
       const token = flight.tokens[index];
       const settlement = chargeOverrun(token, overrun, config);
       if (overrun.cancelled) this.#parts.log.cancelled(overrun.message.id!);
-      else if (settlement.kind === "failed") this.#parts.failed();
+      const how = overrun.cancelled ? "cancelled" : settlement.kind;
+      this.#parts.ended(flight.queue, how);
       this.#settlers.get(flight.queue)!.add([{ flight, index, settlement }]);
     }
   }

@@ -79,6 +79,14 @@ export class Lease {
     if (this.#renewals.delete(queue)) this.#update();
   }
 
+  /** How old the oldest is, by the clock that says more; 0: there is none. */
+  get ageMs(): number {
+    if (this.#renewals.size === 0) return 0;
+    const wallMs = this.#clocks.wallMs() - this.#wallLimitMs;
+    const steadyMs = this.#clocks.steadyMs() - this.#steadyLimitMs;
+    return Math.max(0, DOUBT_MS + Math.max(wallMs, steadyMs));
+  }
+
   /** Too old by one of the clocks: no job may start. */
   get inDoubt(): boolean {
     return this.#clocks.wallMs() > this.#wallLimitMs ||

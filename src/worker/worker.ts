@@ -11,11 +11,13 @@ import { Heartbeat } from "./heartbeat.ts";
 import { InFlightJobs } from "./in_flight.ts";
 import { Intake } from "./intake.ts";
 import { JobCalls } from "./job_calls.ts";
+import { JobCounts } from "./job_counts.ts";
 import { JobLog } from "./job_log.ts";
 import { JobThread } from "./job_thread.ts";
 import { JobUpdates } from "./job_updates.ts";
 import { Lease } from "./lease.ts";
 import { watchMemory } from "./memory.ts";
+import { reportNumbers } from "./numbers_report.ts";
 import { Reaper } from "./reaper.ts";
 import { recover } from "./recover.ts";
 import { SuspectPolicy } from "./suspects.ts";
@@ -38,6 +40,8 @@ export class QueueWorker {
   readonly #departure: Departure;
   readonly #log: JobLog;
   readonly #burst: BurstReport;
+  /** None: nobody wants to know. */
+  readonly #counts: JobCounts | undefined;
   #ended = 0;
   #jobs!: InFlightJobs;
 
@@ -52,6 +56,7 @@ export class QueueWorker {
     this.#departure = new Departure(this.#changed, report);
     this.#log = new JobLog(config.verbosity);
     this.#burst = new BurstReport(broker, config.queues, report);
+    this.#counts = config.numbers ? new JobCounts() : undefined;
   }
 
   /**
@@ -93,7 +98,11 @@ export class QueueWorker {
       },
     });
     const thread = await JobThread.start(this.#config, this.#lease, {
-      ended: (batch, jobs, ran) => updates.ended(batch, jobs, ran),
+      ended: (batch, jobs, ran) => {
+        const queue = this.#jobs.queueOf(batch);
+        if (queue !== undefined) this.#counts?.ran(queue, ran);
+        updates.ended(batch, jobs, ran);
+      },
       report: (message) => updates.add(message),
       call: (message) => void calls.serve(message),
       stale: (module) => void this.#departure.retireStale(this.#jobs, module),
@@ -110,7 +119,10 @@ export class QueueWorker {
       changed: this.#changed,
       stopping: this.#departure.stopping,
       ending: this.#departure.ending,
-      failed: () => this.#report({ report: "failed" }),
+      ended: (queue, how) => {
+        if (how === "failed") this.#report({ report: "failed" });
+        this.#counts?.ended(queue, how);
+      },
       lingers: ({ cancelled }) =>
         this.#retire(
           `a job ignores that ${cancelled ? "it" : "its ttl"} is ${
@@ -133,7 +145,9 @@ export class QueueWorker {
     using _memory = this.#watchMemory();
     this.#report({ report: "ready" });
     void this.#obey(orders);
-    void this.#heartbeat().run(ending);
+    const heartbeat = this.#heartbeat();
+    void heartbeat.run(ending);
+    using _numbers = this.#reportNumbers(heartbeat);
     this.#intake().run().catch((error) =>
       this.#departure.die(this.#jobs, `cannot reserve: ${error}`)
     );
@@ -162,6 +176,17 @@ export class QueueWorker {
         this.#jobs,
         `its jobs use more than the ${maxMemoryMb} MB of --max-memory`,
       ));
+  }
+
+  #reportNumbers(heartbeat: Heartbeat): Disposable | null {
+    if (this.#counts === undefined) return null;
+    return reportNumbers({
+      counts: this.#counts,
+      lease: this.#lease,
+      heartbeat,
+      count: () => this.#jobs.count(),
+      report: this.#report,
+    });
   }
 
   #intake(): Intake {

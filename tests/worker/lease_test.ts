@@ -36,6 +36,21 @@ Deno.test("the age of a lease counts from before the renewal was sent", () => {
   assert.equal(lease.inDoubt, true);
 });
 
+Deno.test("its age is that of the oldest, by the clock that says more", () => {
+  const now = turnable();
+  const lease = new Lease(now);
+  assert.equal(lease.ageMs, 0);
+  lease.renewed("old", lease.moment());
+  now.steady += 3_000;
+  lease.renewed("new", lease.moment());
+  assert.equal(lease.ageMs, 3_000);
+  now.wall += 4_000;
+  assert.equal(lease.ageMs, 4_000);
+  lease.idle("old");
+  lease.idle("new");
+  assert.equal(lease.ageMs, 0);
+});
+
 Deno.test("a lease on nothing is never in doubt, and starts with the first job", () => {
   const now = turnable();
   const lease = new Lease(now);
