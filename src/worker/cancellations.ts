@@ -1,4 +1,5 @@
 import type { Broker, Cancelled } from "../broker/broker.ts";
+import { brokerLog } from "../log.ts";
 
 /** So many ids may be those of jobs that others have dropped long ago. */
 const MANY = 10_000;
@@ -30,8 +31,18 @@ export class Cancellations {
     return id !== undefined && this.#ids.has(id);
   }
 
-  /** Reads what was cancelled since it was last read. */
-  async read(queue: string): Promise<void> {
+  /** Reads what was cancelled since it was last read; `false`: it can't be. */
+  async read(queue: string): Promise<boolean> {
+    try {
+      await this.#read(queue);
+      return true;
+    } catch (error) {
+      brokerLog.debug("cancelled: {error}", { error });
+      return false;
+    }
+  }
+
+  async #read(queue: string): Promise<void> {
     const anew = this.#ids.size > MANY;
     if (anew) {
       this.#ids.clear();

@@ -154,7 +154,11 @@ export class InFlightJobs {
         tokens: flight.tokens.join(" "),
       });
     }
-    if (!await this.#knowsCancelled(flight)) return this.refuse(flight);
+    // As a rule they are known, and then the flight leaves in this very turn.
+    const isKnown = this.#cancellations.isKnown(flight.queue, flight.cancels);
+    if (!isKnown && !await this.#readCancelled(flight.queue)) {
+      return this.refuse(flight);
+    }
     if (flight.kind === "crashed") return this.#settleCrashed(flight);
     if (flight.kind === "suspect") {
       // Nobody may hand it back while its token changes.
@@ -174,9 +178,7 @@ export class InFlightJobs {
   /** Jobs of a queue that is served were cancelled. */
   cancelled(queue: string, cancels: number): void {
     if (this.#cancellations.isKnown(queue, cancels)) return;
-    this.#cancellations.read(queue).catch((error) =>
-      jobLog.debug("cancelled: {error}", { error })
-    );
+    void this.#cancellations.read(queue);
   }
 
   /** A job is about to start that has its unique key only until then. */
@@ -289,16 +291,10 @@ export class InFlightJobs {
   }
 
   /** Reads what was cancelled before this flight, if that is not known. */
-  async #knowsCancelled(flight: Flight): Promise<boolean> {
-    const { queue, cancels } = flight;
-    if (this.#cancellations.isKnown(queue, cancels)) return true;
+  async #readCancelled(queue: string): Promise<boolean> {
     this.#beginning++;
     try {
-      await this.#cancellations.read(queue);
-      return true;
-    } catch (error) {
-      jobLog.debug("cancelled: {error}", { error });
-      return false;
+      return await this.#cancellations.read(queue);
     } finally {
       this.#beginning--;
     }
