@@ -28,7 +28,7 @@ const LONG_CUT_MS = 300_000;
 /** Half a lease, and a little: what is held longer unrenewed does not start. */
 const MAY_START_MS = 6_000;
 /** Until what a lost worker held begins to run in another. */
-const TAKEN_OVER_MS = 20_000;
+const TAKEN_OVER_MS = 15_000;
 /** Of the end of the cut, until all that was cut off serves again. */
 const BACK_MS = 15_000;
 /** A worker may use so much of a core while it looks for the store. */
