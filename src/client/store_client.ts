@@ -121,6 +121,7 @@ export class StoreClient implements Client {
       const callback = this.#job(then, last, last.id);
       // It comes first: a job whose end nobody awaits must not be there.
       await this.#sender.send([last]);
+      if (jobs.length === 0) return { jobs, then: callback };
       try {
         await this.#sender.send(entries);
       } catch (error) {

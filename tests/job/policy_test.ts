@@ -15,6 +15,12 @@ const TAKEN: readonly JobPolicy[] = [
   { backoff: "exponential", delay: 10 * 366 * DAY },
   { backoff: { fixed: 0 }, idempotencyKey: "order-17" },
   { backoff: { fixed: 2.5 }, at: new Date(0) },
+  { unique: {} },
+  { unique: { key: "order-17", for: "waiting", onConflict: "keep" } },
+  { unique: { for: 1, onConflict: "replace" }, delay: 60 },
+  { unique: { for: 366 * DAY }, idempotencyKey: "i", group: "tenant-7" },
+  { after: "q/p.1/abc", onFailure: "skip", group: "g" },
+  { after: ["q/p.1/abc", { handle: "q/p.2/abc" }], onFailure: "run" },
 ];
 
 for (const policy of TAKEN) {
@@ -57,10 +63,30 @@ const REFUSED: readonly (readonly [string, Record<string, unknown>])[] = [
   ["idempotency key", { idempotencyKey: "a b" }],
   ["idempotency key", { idempotencyKey: 5 }],
   ["result", { result: "no" }],
+  ["unique", { unique: true }],
+  ["unique", { unique: null }],
+  ["unique key", { unique: { key: "" } }],
+  ["unique key", { unique: { key: "a b" } }],
+  ["unique.for", { unique: { for: 0 } }],
+  ["unique.for", { unique: { for: 1.5 } }],
+  ["unique.for", { unique: { for: 366 * DAY + 1 } }],
+  ["unique.for", { unique: { for: "ever" } }],
+  ["unique.onConflict", { unique: { onConflict: "drop" } }],
+  ["group", { group: "" }],
+  ["group", { group: "a:b" }],
+  ["group", { group: 7 }],
+  ["onFailure", { after: "q/p.1/abc", onFailure: "stop" }],
+  ["0 jobs", { after: [] }],
+  ["10001 jobs", { after: Array(10_001).fill("q/p.1/abc") }],
+  ["after and delay", { after: "q/p.1/abc", delay: 1 }],
+  ["after and at", { after: "q/p.1/abc", at: new Date(0) }],
+  ["after and idempotencyKey", { after: "q/p.1/a", idempotencyKey: "i" }],
+  ["after and unique", { after: "q/p.1/abc", unique: {} }],
 ];
 
 for (const [name, policy] of REFUSED) {
-  Deno.test(`policy ${Deno.inspect(policy)} is refused, naming ${name}`, () => {
+  const shown = Deno.inspect(policy, { iterableLimit: 2 });
+  Deno.test(`policy ${shown} is refused, naming ${name}`, () => {
     assert.throws(() => checkPolicy(policy as JobPolicy), (error: Error) => {
       assert.ok(error instanceof ArgumentError);
       assert.ok(error.message.includes(name), error.message);
