@@ -197,6 +197,19 @@ Deno.test("the Sentry example reports each failed attempt, as Sentry takes it", 
   assert.equal(event.extra.job, job.id);
 });
 
+Deno.test("the traces example shows the call, the wait, the run and what it calls", async () => {
+  const { code, output } = await deno(
+    ["run", "--allow-all", "--quiet", "traces.ts"],
+    { cwd: EXAMPLES, env: { MQK_DSN: "" } },
+  );
+  assert.equal(code, 0, output);
+  const tree = output.replace(/ +[\d.]+ ms$/gm, "");
+  assert.equal(
+    tree,
+    "send default\n  wait default\n  process default\n    GET\n",
+  );
+});
+
 Deno.test("the tests of the mail example pass, without workers", async () => {
   await using folder = new TempDir();
   const { code, output } = await deno(

@@ -21,6 +21,7 @@ const SHARED_TESTS = [
   "tests/cli/bad_input_test.ts",
   "tests/cli/bad_jobs_test.ts",
   "tests/cli/commands_test.ts",
+  "tests/cli/metrics_test.ts",
   "tests/cli/signals_test.ts",
   "tests/cli/use_test.ts",
   "tests/examples_test.ts",

@@ -14,6 +14,7 @@ import { startLogging } from "./log.ts";
 import { chosenDsn, chosenRoot } from "./options.ts";
 import { chosenPermissions } from "./permissions.ts";
 import { printError } from "./print_error.ts";
+import { isTracing } from "../tracing.ts";
 import type { RunOptions } from "./run.ts";
 import { StderrLines } from "./stderr.ts";
 import { workerCommand } from "./worker_command.ts";
@@ -40,6 +41,11 @@ export async function serve(
     format: options.logFormat,
     lines,
   });
+  if (Deno.env.get("OTEL_DENO") === "true" && !isTracing()) {
+    lifecycleLog.warning(
+      "OTEL_DENO has no effect: this program was compiled without it.",
+    );
+  }
   using _pidFile = options.pid === undefined ? null : new PidFile(options.pid);
   const queues = [...options.queue?.keys() ?? [DEFAULT_QUEUE]];
   const metrics = options.metrics === undefined

@@ -13,6 +13,8 @@ import { currentJob } from "@mqk/core";
 export const quick = (n) => n;
 export const slow = () => new Promise((resolve) => setTimeout(resolve, 300));
 export const fails = () => { throw new Error("no luck"); };
+export const blocks = () => { for (;;); };
+export const kills = () => Deno.kill(Deno.pid, "SIGKILL");
 export const waits = () => new Promise((_, reject) => {
   const { signal } = currentJob();
   signal.addEventListener("abort", () => reject(signal.reason));
@@ -138,6 +140,22 @@ Deno.test("a worker that dies is counted, and /healthz says so until it is repla
   assert.equal(now.get("mqk_worker_starts_total"), 2);
 });
 
+Deno.test("jobs that take their worker with them are counted as well", async () => {
+  await using dir = project();
+  const dsn = `sqlite:${join(dir.path, "queue.sqlite")}`;
+  const { mqk: process, get } = await run(dir, dsn, "-w", "1");
+  await using _process = process;
+  await using client = connect(dsn);
+  const failed = async (jobs: number) => {
+    const now = parse(await (await get("/metrics")).text());
+    assert.equal(now.get("mqk_jobs_ended_total default failed"), jobs);
+  };
+  await client.invoke({ job: "./jobs.ts#blocks", ttl: 0.2, retries: 0 });
+  await eventually(() => failed(1), 20_000);
+  await client.invoke({ job: "./jobs.ts#kills", retries: 0 });
+  await eventually(() => failed(2), 30_000);
+});
+
 Deno.test("/healthz says that the broker is away, and when it is back", async () => {
   await using redis = await RedisServer.start({ aof: true });
   await using dir = project();
@@ -167,11 +185,13 @@ Deno.test("while workers are replaced, nothing is wrong", async () => {
   await using _process = process;
   const [before] = process.workerPids;
   process.signal("SIGHUP");
+  const answers: string[] = [];
   await eventually(async () => {
-    assert.equal((await get("/healthz")).status, 200);
+    answers.push(await (await get("/healthz")).text());
     const pids = process.workerPids;
-    assert.ok(pids.length === 1 && pids[0] !== before);
+    return pids.length === 1 && pids[0] !== before;
   }, 20_000);
+  assert.deepEqual([...new Set(answers)], ['{"status":"ok"}\n']);
   const now = parse(await (await get("/metrics")).text());
   assert.equal(now.get("mqk_worker_deaths_total"), 0);
 });
