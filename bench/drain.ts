@@ -3,56 +3,22 @@ import { encodeMessage } from "../src/job/message.ts";
 import { DEFAULT_RETRIES, DEFAULT_TTL_SECONDS } from "../src/job/policy.ts";
 import type { Case, Check, Figure, Measurement, Sample } from "./case.ts";
 import {
-  countedIn,
-  cpuSecondsOf,
-  JOBS,
-  jobsLeft,
-  MqkRun,
-  outcomesStored,
-} from "./mqk_run.ts";
+  drainMqk,
+  type Load,
+  queueNames,
+  usagePerJob,
+  watchDrain,
+} from "./drain_mqk.ts";
+import { JOBS, jobsLeft, MqkRun, outcomesStored } from "./mqk_run.ts";
 import type { SubjectName } from "./programs.ts";
-import type { RedisUsage, Site } from "./site.ts";
-import { queueName, sleep } from "./subjects/protocol.ts";
-
-/** What is drained, and how. */
-interface Load {
-  readonly count: number;
-  readonly kept: boolean;
-  readonly fast?: boolean;
-  readonly workers?: number;
-  readonly concurrency?: number;
-  readonly queues?: number;
-  readonly payloadBytes?: number;
-  /** MQK: the job; its outcomes, or itself, are counted. */
-  readonly job?: string;
-  /** For others: how long a job waits. */
-  readonly waitMs?: number;
-}
+import type { Site } from "./site.ts";
+import { queueName } from "./subjects/protocol.ts";
 
 /** Where a subject keeps what has ended. */
 const ENDED: Partial<Record<SubjectName, string[]>> = {
   bullmq: ["ZCARD", "bull:default:completed"],
   beeQueue: ["SCARD", "bq:default:succeeded"],
 };
-
-function queueNames(load: Load): string[] {
-  return Array.from({ length: load.queues ?? 1 }, (_, i) => queueName(i));
-}
-
-/** Redis use per job, over the drain and what came before it. */
-function usage(
-  count: number,
-  empty: RedisUsage,
-  filled: RedisUsage,
-  drained: RedisUsage,
-  kept: boolean,
-): Record<string, number> {
-  return {
-    redisCpu: (drained.cpuMicroseconds - filled.cpuMicroseconds) / count,
-    waitingBytes: (filled.bytes - empty.bytes) / count,
-    ...(kept ? { keptBytes: (drained.bytes - empty.bytes) / count } : {}),
-  };
-}
 
 /** A peer, or the bare client: counts from inside. */
 function drainProgram(subject: SubjectName, load: Load): Measurement {
@@ -87,102 +53,9 @@ function drainProgram(subject: SubjectName, load: Load): Measurement {
       values: {
         rate: counted / seconds,
         workerCpu: 1e6 * cpuSeconds / counted,
-        ...usage(count, empty, filled, drained, kept),
+        ...usagePerJob(count, empty, filled, drained, kept),
       },
       checks,
-    };
-  };
-}
-
-/** A drain of the real program, seen from outside. */
-interface Drained {
-  /** From the first settled job to the last. */
-  readonly seconds: number;
-  /** What the workers used meanwhile. */
-  readonly cpuSeconds: number;
-  readonly drained: number;
-}
-
-/** Looks on until no more than `until` jobs are left. */
-export async function watchDrain(
-  site: Site,
-  run: MqkRun,
-  queues: readonly string[],
-  count: number,
-  until = 0,
-): Promise<Drained> {
-  // A look at many queues costs Redis more.
-  const everyMs = Math.max(4, queues.length / 4);
-  let firstAt = performance.now();
-  // From the first settled job on: the workers, and what they have used.
-  let pids: number[] | undefined;
-  let cpuBefore = 0;
-  let cpuNow = 0;
-  for (;;) {
-    const left = await jobsLeft(site, queues);
-    const now = performance.now();
-    if (left >= count) firstAt = now;
-    else {
-      const used = (pids ??= run.workerPids)
-        .reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
-      if (cpuBefore === 0) cpuBefore = used;
-      // A worker that has ended already says nothing any more.
-      if (used > cpuNow) cpuNow = used;
-    }
-    if (left <= until) {
-      return {
-        seconds: (now - firstAt) / 1000,
-        cpuSeconds: cpuNow - cpuBefore,
-        drained: count - left,
-      };
-    }
-    if (run.ended) {
-      await run.end();
-      throw new Error(`mqk run ended, and ${left} of ${count} jobs are left`);
-    }
-    await sleep(everyMs);
-  }
-}
-
-/** MQK: the real program; counts what it left. */
-function drainMqk(load: Load): Measurement {
-  return async (site) => {
-    const count = site.jobs(load.count);
-    const { kept, payloadBytes, queues = 1 } = load;
-    const job = load.job ?? (kept ? undefined : JOBS.sum);
-    const names = queueNames(load);
-    const folder = site.folder();
-    const dsn = site.redis.dsn;
-    const empty = await site.usage();
-    await site.fill("mqk", { dsn, count, queues, payloadBytes, job, kept });
-    const stored = await jobsLeft(site, names);
-    const filled = await site.usage();
-    const args = ["--burst", "-w", String(load.workers ?? 1)];
-    if (load.fast) args.push("--fast");
-    if (load.concurrency !== undefined) {
-      args.push("--concurrency", String(load.concurrency));
-    }
-    for (const name of names) args.push("--queue", name);
-    await using run = new MqkRun(site, dsn, args, folder);
-    const { seconds, cpuSeconds } = await watchDrain(site, run, names, count);
-    const drained = await site.usage();
-    const wholeSeconds = await run.end();
-    const counted = kept
-      ? await outcomesStored(site, names)
-      : countedIn(folder);
-    return {
-      values: {
-        rate: count / seconds,
-        wholeSeconds,
-        ...(Deno.build.os === "linux"
-          ? { workerCpu: 1e6 * cpuSeconds / count }
-          : {}),
-        ...usage(count, empty, filled, drained, kept),
-      },
-      checks: [
-        { what: "stored jobs", expected: count, counted: stored },
-        { what: "jobs run", expected: count, counted },
-      ],
     };
   };
 }
@@ -214,7 +87,12 @@ function drainCase(
 ): Case {
   const peer = { ...load, count: load.peerCount };
   const subjects: Record<SubjectName, Measurement> = {
-    mqk: drainMqk(load),
+    mqk: (site) => {
+      const queues = queueNames(load);
+      const { redis } = site;
+      const places = [{ server: redis, queues }];
+      return drainMqk(site, load, { dsn: redis.dsn, places });
+    },
     limit: drainProgram("limit", load),
     bullmq: drainProgram("bullmq", peer),
     beeQueue: drainProgram("beeQueue", peer),
@@ -252,18 +130,17 @@ async function drainDeep(site: Site): Promise<Sample> {
   }
   const until = count - site.jobs(300_000);
   await using run = new MqkRun(site, site.redis.dsn, ["-w", "1"]);
-  const { seconds, drained } = await watchDrain(
-    ...[site, run, [queue], count, until] as const,
-  );
+  const places = [{ server: site.redis, queues: [queue] }];
+  const { seconds, drained } = await watchDrain(run, places, count, until);
   run.stop();
   await run.end();
-  const left = await jobsLeft(site, [queue]);
+  const left = await jobsLeft(places);
   return {
     values: { rate: drained / seconds },
     checks: [{
       what: "jobs run and jobs left",
       expected: count,
-      counted: left + await outcomesStored(site, [queue]),
+      counted: left + await outcomesStored(places),
     }],
   };
 }

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { QueueKeys } from "../src/broker/redis/keys.ts";
+import type { RedisServer } from "../tests/harness/redis_server.ts";
 import type { Killable } from "./programs.ts";
 import type { Site } from "./site.ts";
 
@@ -124,27 +125,34 @@ for i = 1, #KEYS, 4 do
 end
 return left`;
 
-/** How many jobs of these queues wait or are held, in one look. */
-export async function jobsLeft(
-  site: Site,
-  queues: readonly string[],
-): Promise<number> {
-  const keys = queues.flatMap((queue) => {
-    const { ready, inbox, suspect, workers } = new QueueKeys(queue);
-    return [ready, inbox, suspect, workers];
-  });
-  return Number(await site.redis.call("EVAL", LEFT, keys.length, ...keys));
+/** Queues, and the server that has them. */
+export interface Place {
+  readonly server: RedisServer;
+  readonly queues: readonly string[];
+}
+
+/** How many jobs of these queues wait or are held, in one look at each place. */
+export async function jobsLeft(places: readonly Place[]): Promise<number> {
+  const left = await Promise.all(places.map(({ server, queues }) => {
+    const keys = queues.flatMap((queue) => {
+      const { ready, inbox, suspect, workers } = new QueueKeys(queue);
+      return [ready, inbox, suspect, workers];
+    });
+    return server.call("EVAL", LEFT, keys.length, ...keys);
+  }));
+  return left.reduce<number>((sum, one) => sum + Number(one), 0);
 }
 
 /** How many outcomes these queues hold. */
 export async function outcomesStored(
-  site: Site,
-  queues: readonly string[],
+  places: readonly Place[],
 ): Promise<number> {
   let stored = 0;
-  for (const queue of queues) {
-    const { meta } = new QueueKeys(queue);
-    stored += Number(await site.redis.call("HGET", meta, "results") ?? 0);
+  for (const { server, queues } of places) {
+    for (const queue of queues) {
+      const { meta } = new QueueKeys(queue);
+      stored += Number(await server.call("HGET", meta, "results") ?? 0);
+    }
   }
   return stored;
 }

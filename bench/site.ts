@@ -101,9 +101,9 @@ export class Site implements AsyncDisposable {
     return total(answers);
   }
 
-  /** What Redis has used so far, and what it holds. */
-  async usage(): Promise<RedisUsage> {
-    const text = String(await this.redis.call("INFO", "everything"));
+  /** What a server has used so far, and what it holds. */
+  async usage(server: RedisServer = this.redis): Promise<RedisUsage> {
+    const text = String(await server.call("INFO", "everything"));
     const number = (name: string) =>
       Number(new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1] ?? NaN);
     return {
