@@ -33,6 +33,11 @@ import type { SuspectPolicy } from "./suspects.ts";
 const ASK_ALL_QUEUES = 8;
 /** How soon a job in an earlier queue than those is seen by a busy worker. */
 const LOOK_AGAIN_MS = 250;
+/**
+ * With fewer, how soon a busy worker asks one again that was empty: to ask it
+ * before every batch of a later queue would cost a round trip each time.
+ */
+const ASK_EMPTY_AGAIN_MS = 20;
 
 /** What the intake needs of its worker. */
 export interface IntakeParts {
@@ -121,12 +126,21 @@ export class Intake {
         continue;
       }
       const ageMs = this.#time.nowMs() - lookedAtMs;
-      const asks = this.#askAll || ageMs < LOOK_AGAIN_MS ||
-        this.#nothingInFlight();
-      if (asks) {
+      const idle = this.#nothingInFlight();
+      if (this.#askAll && (idle || ageMs >= ASK_EMPTY_AGAIN_MS)) {
+        named = this.#all();
+        lookedAtMs = this.#time.nowMs();
+      }
+      if (this.#askAll || idle || ageMs < LOOK_AGAIN_MS) {
+        const asked = named.size;
         const outcome = await this.reserve(limit, named);
         if (outcome === "error") named = this.#all();
         if (outcome !== "empty") continue;
+        if (this.#askAll && asked < this.#all().size) {
+          // All of them are asked before it waits.
+          lookedAtMs = -Infinity;
+          continue;
+        }
         if (this.#nothingInFlight()) this.#parts.idle();
       }
       const found = await this.#wait();
@@ -159,8 +173,8 @@ export class Intake {
   }
 
   /**
-   * Asks the named queues in their order, once each, for `limit` jobs. Of many
-   * queues, what turns out to be empty is asked no more.
+   * Asks the named queues in their order, once each, for `limit` jobs. What turns
+   * out to be empty is named no more.
    */
   async reserve(
     limit: number,
@@ -191,7 +205,9 @@ export class Intake {
           againMs && this.#time.nowMs() + againMs,
         );
         suspects.heard(queue, waiting, this.#time.nowMs());
-        if (!this.#askAll && isAll(flight, left)) named.delete(queue);
+        if (flight === undefined || !this.#askAll && isAll(flight, left)) {
+          named.delete(queue);
+        }
         if (flight === undefined) continue;
         gotAny = true;
         if (holdings.get(queue)!.held > 0) lease.renewed(queue, moment);
@@ -322,8 +338,7 @@ export class Intake {
 }
 
 /** Whether a queue had no more ready jobs than these, of at most `limit`. */
-function isAll(flight: Flight | undefined, limit: number): boolean {
-  if (flight === undefined) return true;
+function isAll(flight: Flight, limit: number): boolean {
   if (flight.kind !== "ready" || flight.messages.length >= limit) return false;
   // Another one may have been too long for the rest.
   const length = flight.messages.reduce((sum, { length }) => sum + length, 0);
