@@ -21,15 +21,18 @@ export class RedisCluster implements AsyncDisposable {
 
   /** Starts the servers, and waits until they agree. */
   static async start(
-    { masters = 3, replicas = 0, password }: {
+    { masters = 3, replicas = 0, password, config }: {
       readonly masters?: number;
       readonly replicas?: number;
       readonly password?: string;
+      readonly config?: readonly string[];
     } = {},
   ): Promise<RedisCluster> {
     await using resources = new AsyncDisposableStack();
     const start = async () =>
-      resources.use(await RedisServer.start({ cluster: true, password }));
+      resources.use(
+        await RedisServer.start({ cluster: true, password, config }),
+      );
     const all: RedisServer[] = [];
     for (let i = 0; i < masters * (1 + replicas); i++) all.push(await start());
     const cluster = new RedisCluster(
@@ -45,11 +48,11 @@ export class RedisCluster implements AsyncDisposable {
     return [...this.masters, ...this.replicas, ...this.#added];
   }
 
-  /** `redis+cluster://...` with two nodes; they know the others. */
+  /** `redis+cluster://...` with up to two nodes; they know the others. */
   get dsn(): string {
-    const [first, second] = this.masters;
-    return `${first.dsn},127.0.0.1:${second.port}`
-      .replace("redis:", "redis+cluster:");
+    const [first, ...others] = this.masters.slice(0, 2);
+    return [first.dsn, ...others.map(({ port }) => `127.0.0.1:${port}`)]
+      .join(",").replace("redis:", "redis+cluster:");
   }
 
   /** The node that serves a key now, asked of one that is up. */
