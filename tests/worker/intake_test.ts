@@ -38,7 +38,7 @@ async function untilItWaits(
       nowMs += ROUND_TRIP_MS;
       if (!got) return Promise.resolve({ suspects: 0 });
       left[queue]--;
-      const batch = { tokens: BATCH, messages: BATCH, suspects: 0 };
+      const batch = { tokens: BATCH, messages: BATCH, suspects: 0, cancels: 0 };
       const flight = adopt({ kind: "ready", ...batch });
       return Promise.resolve({ flight, suspects: 0 });
     };
