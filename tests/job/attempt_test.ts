@@ -48,7 +48,7 @@ function failed(change: Partial<Message>, options?: { final: boolean }) {
 Deno.test("a failed attempt is tried again after its backoff, with the next number", () => {
   const { message, delayMs } = retried({ attempt: 2 });
   assert.equal(delayMs, 2_000);
-  const { history: _, ...rest } = decodeMessage(message);
+  const { history: _, trace: _none, ...rest } = decodeMessage(message);
   assert.deepEqual(rest, {
     ...PLAIN,
     uid: undefined,
