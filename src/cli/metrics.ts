@@ -42,12 +42,10 @@ export function metricsCommand(setExitCode: SetExitCode): Command {
 }
 
 async function metrics(options: MetricsOptions): Promise<void> {
-  const { openBroker, openInspector } = await import("../broker/open.ts");
+  const { openInspector } = await import("../broker/open.ts");
   const { storeMetrics } = await import("../metrics/store_metrics.ts");
-  const dsn = chosenDsn(options);
-  await using broker = await openBroker(dsn, { role: "client" });
-  await using inspector = await openInspector(dsn);
-  const look = () => storeMetrics({ broker, inspector, queues: options.queue });
+  await using inspector = await openInspector(chosenDsn(options));
+  const look = () => storeMetrics(inspector, options.queue);
   if (options.listen === undefined) {
     const { printMetrics } = await import("../metrics/exposition.ts");
     const text = await printMetrics(await look());

@@ -1,9 +1,10 @@
-import type { Broker, Counts } from "../broker/broker.ts";
+import type { Counts } from "../broker/broker.ts";
 import type { Inspector, QueueLook } from "../broker/inspector.ts";
 import { ageSeconds } from "../job/age.ts";
 import { readHealth, type WorkerHealth } from "../worker/health.ts";
 import { type Metric, QUEUE_LABEL, type Sample } from "./exposition.ts";
 
+/** Of `scheduled`, some wait for other jobs. */
 const STATES = [
   "scheduled",
   "ready",
@@ -14,26 +15,20 @@ const STATES = [
   "failed",
 ] as const satisfies readonly (keyof Counts)[];
 
-/** What is looked at. */
-export interface StoreParts {
-  readonly inspector: Pick<Inspector, "queues" | "look" | "workers">;
-  readonly broker: Pick<Broker, "control">;
-  /** Left out: all queues. */
-  readonly queues?: readonly string[];
-}
-
-/** What the store knows of its queues and of those who serve them. */
-export async function storeMetrics(parts: StoreParts): Promise<Metric[]> {
-  const { inspector, broker } = parts;
-  const queues = parts.queues ?? await inspector.queues();
-  const [looks, records, states] = await Promise.all([
-    inspector.look(queues),
+/**
+ * What the store knows of its queues and of those who serve them. Without
+ * `names`, of all queues.
+ */
+export async function storeMetrics(
+  inspector: Pick<Inspector, "queues" | "look" | "workers">,
+  names?: readonly string[],
+): Promise<Metric[]> {
+  const [looks, records] = await Promise.all([
+    inspector.look(names ?? await inspector.queues()),
     inspector.workers(),
-    Promise.all(queues.map((queue) => broker.control.state(queue))),
   ]);
   const workers = records.map(readHealth);
-  const each = (of: (look: QueueLook, index: number) => Sample[]) =>
-    looks.flatMap(of);
+  const each = (of: (look: QueueLook) => Sample[]) => looks.flatMap(of);
   return [
     {
       name: "mqk_jobs",
@@ -68,9 +63,7 @@ export async function storeMetrics(parts: StoreParts): Promise<Metric[]> {
       name: "mqk_queue_paused",
       help: "1: nobody gets its jobs.",
       type: "gauge",
-      values: each(({ queue }, index) => [
-        sample(queue, states[index].paused ? 1 : 0),
-      ]),
+      values: each(({ queue, paused }) => [sample(queue, paused ? 1 : 0)]),
     },
     {
       name: "mqk_queue_workers",

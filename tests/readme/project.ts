@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../harness/eventually.ts";
-import { RedisServer } from "../harness/redis_server.ts";
+import { freePort, RedisServer } from "../harness/redis_server.ts";
 import { TempDir } from "../harness/temp_dir.ts";
 
 /** The checkout. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the README calls its Redis. */
 const DOCUMENTED_REDIS = "redis://127.0.0.1:6379";
+/** And where it serves metrics. */
+const DOCUMENTED_METRICS = "127.0.0.1:9090";
 
 /** How a command ended. */
 export interface CommandEnd {
@@ -29,6 +31,7 @@ interface Background {
 export class ReaderProject implements AsyncDisposable {
   readonly #folder = new TempDir();
   readonly #background: Background[] = [];
+  readonly #metrics = `127.0.0.1:${freePort()}`;
   #redis: Promise<RedisServer> | undefined;
 
   constructor() {
@@ -97,6 +100,7 @@ export class ReaderProject implements AsyncDisposable {
       const { dsn } = await (this.#redis ??= RedisServer.start());
       script = script.replaceAll(DOCUMENTED_REDIS, dsn);
     }
+    script = script.replaceAll(DOCUMENTED_METRICS, this.#metrics);
     const home = this.path("home");
     return new Deno.Command("bash", {
       args: ["-euc", script],
