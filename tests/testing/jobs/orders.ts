@@ -1,5 +1,12 @@
 /** Jobs that the tests of `@mqk/core/testing` run. */
-import { currentJob, invoke, jobs, NoRetry, RetryAfter } from "../../../mod.ts";
+import {
+  currentJob,
+  invoke,
+  jobs,
+  NoRetry,
+  predecessors,
+  RetryAfter,
+} from "../../../mod.ts";
 
 /** What ran, by the name that a test gave it. */
 export const ran: string[] = [];
@@ -52,4 +59,8 @@ export function untilAborted(name: string): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
+}
+
+export async function before(): Promise<unknown[]> {
+  return (await predecessors()).map(({ value, status }) => value ?? status);
 }
