@@ -136,6 +136,33 @@ Deno.test("the late example names the queues whose next job waits too long", asy
   );
 });
 
+Deno.test("the unique example has one job at a time, and cancels one", async () => {
+  const output = await runExample("unique.ts");
+  assert.equal(
+    output,
+    "one job for both calls: true\nyearly: 3 pages\n" +
+      "a new one after it has ended: true\nyearly: 3 pages\n" +
+      "cancelled: true\nits status: cancelled\n",
+  );
+});
+
+Deno.test("the tenants example lets no tenant wait for another one", async () => {
+  await using folder = new TempDir();
+  const file = join(folder.path, "tenants.txt");
+  const output = await runExample("tenants.ts", file);
+  assert.equal(
+    output,
+    "jobs at once of one tenant, at most: 1\n" +
+      "small ones waited for all of the large one: false\n",
+  );
+});
+
+Deno.test("the chain example binds what was made, in its order", async () => {
+  const output = await runExample("chain.ts");
+  assert.match(output, /^bound: spring: 1 pages, summer: 2 pages\n/);
+  assert.match(output, /\nand then: spring: .*, winter: 2 pages\n$/);
+});
+
 Deno.test("the pages example comes back when a server says so", async () => {
   let requests = 0;
   await using server = Deno.serve(

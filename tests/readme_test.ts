@@ -19,6 +19,10 @@ const COMMANDS = [
   "retry",
   "delete",
   "failed list",
+  "cancel",
+  "pause",
+  "resume",
+  "limit",
   "schedule add",
   "cron",
   "metrics",
@@ -192,8 +196,8 @@ Deno.test("the README's files, commands and programs work, in its order", async 
 for (const command of COMMANDS) {
   Deno.test(`the README's options of mqk ${command} are those of its help`, async () => {
     const name = command.split(" ")[0];
-    const section =
-      README.split(new RegExp(`### \`mqk ${name}\\b`))[1].split(/^##/m)[0];
+    const heading = new RegExp(`^### \`mqk (\\w+\\|)?${name}\\b.*$`, "m");
+    const section = README.split(heading).at(-1)!.split(/^##/m)[0];
     const documented = [...section.matchAll(/^\| ([^|]*?(?:\\\|)?[^|]*?) \|/gm)]
       .flatMap(([, cell]) => cell.match(/(?<=`)--?[\w-]+/g) ?? []);
     const known = (await helpOf(command))
