@@ -9,8 +9,8 @@ import {
 } from "./options.ts";
 
 const PAUSE_HELP = `
-From now on no worker gets jobs of these queues; what runs ends. Jobs can still
-be sent. \`mqk resume\` lets them start again.
+From now on workers get no jobs of these queues; what they have already ends.
+Jobs can still be sent. \`mqk resume\` lets them start again.
 
 Example:
   mqk pause mail`;
@@ -23,7 +23,10 @@ Example:
 
 /** `mqk pause`: no job of a queue starts any more. */
 export function pauseCommand(setExitCode: SetExitCode): Command {
-  return command("pause", "let no job of a queue start, until it is resumed")
+  return command(
+    "pause",
+    "give workers no jobs of a queue, until it is resumed",
+  )
     .addHelpText("after", PAUSE_HELP)
     .action(async (queues: string[], options: StoreOptions) => {
       await each(queues, options, (queue) => queue.pause());
@@ -33,7 +36,7 @@ export function pauseCommand(setExitCode: SetExitCode): Command {
 
 /** `mqk resume`: jobs of a queue start again. */
 export function resumeCommand(setExitCode: SetExitCode): Command {
-  return command("resume", "let jobs of a paused queue start again")
+  return command("resume", "serve a paused queue again")
     .addHelpText("after", RESUME_HELP)
     .action(async (queues: string[], options: StoreOptions) => {
       await each(queues, options, (queue) => queue.resume());

@@ -132,9 +132,10 @@ export interface Job<T = unknown, U = unknown> {
    * Cancels it. If it waits, it never starts. If it runs, its worker hears of
    * it within about a second: its `signal` aborts, and if it goes on half a
    * second later it is stopped as at the end of its ttl. What it returns before
-   * its worker has heard counts.
+   * its worker has heard counts. Its unique key is free at once.
    *
-   * @returns `false`: it had ended before.
+   * @returns `false`: it had ended before. Of one with `result: false` nobody
+   * knows that: `true`.
    * @throws {BrokerError} If the broker can't be reached, or refuses.
    *
    * @example

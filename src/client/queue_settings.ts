@@ -37,7 +37,8 @@ export interface QueueSettings {
   /** Its name. */
   readonly name: string;
   /**
-   * From now on no job of it starts; what runs ends. Jobs can still be sent.
+   * From now on workers get no jobs of it; what they have already ends. Jobs can
+   * still be sent.
    *
    * @throws {BrokerError} If the broker can't be reached, or refuses.
    */
@@ -45,7 +46,7 @@ export interface QueueSettings {
   /** Lets its jobs start again; workers see it within a second. */
   resume(): Promise<void>;
   /**
-   * Replaces its limits; `{}`: none.
+   * Replaces all its limits, also those of groups, at once; `{}`: none.
    *
    * @throws {ArgumentError} If one is out of range.
    * @throws {BrokerError} If the broker can't be reached, or refuses.

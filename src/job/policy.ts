@@ -38,9 +38,10 @@ export interface JobPolicy {
    */
   group?: string;
   /**
-   * Jobs, or their handles: it starts when these have ended, on whatever queue
-   * they are. They must not have `result: false`. Without `delay`, `at`,
-   * `idempotencyKey` and `unique`.
+   * Jobs, or their handles, at most 10,000: it starts when these have ended, on
+   * whatever queue they are. They must not have `result: false`, nor have ended
+   * more than an hour ago: nobody knows that, and it is cancelled after 30 days.
+   * Without `delay`, `at`, `idempotencyKey` and `unique`.
    */
   after?: JobName | readonly JobName[];
   /**
@@ -76,8 +77,9 @@ export interface UniquePolicy {
   key?: string;
   /**
    * How long it has the key: `"running"`, until it has ended, however it ends;
-   * `"waiting"`, until it starts; or so many seconds from now, 1 to a year.
-   * Default `"running"`.
+   * `"waiting"`, until it starts; or so many seconds from now, 1 to a year,
+   * whatever becomes of it. Default `"running"`. A job that is cancelled has its
+   * key no more, though it may take a second to end.
    */
   for?: "running" | "waiting" | number;
   /**

@@ -38,7 +38,7 @@ const USAGE: readonly (readonly [string, RegExp])[] = [
   ["monitor --interval never", /'never' is invalid/],
   ["queues --interval never", /'never' is invalid/],
   ["queues --queue a}b", /queue name "a}b"/],
-  ["jobs --state lost", /'lost' is invalid.*one of scheduled, ready/],
+  ["jobs --state lost", /'lost' is invalid.*one of scheduled, blocked/],
   ["jobs --since lately", /'lately' is invalid.*90s, 15m, 2h or 7d/],
   ["jobs --limit 0", /'0' is invalid/],
   ["jobs --job x.ts#a.b.c", /at most two levels/],
@@ -68,8 +68,8 @@ const USAGE: readonly (readonly [string, RegExp])[] = [
   ["limit mail --group a}b --concurrency 1", /group "a}b"/],
   ["limit mail --group a --each-group", /--group and --each-group: give one/],
   ["limit mail --none --concurrency 1", /drop --none/],
-  ["cancel", /missing required argument 'handle'/],
-  ["cancel nonsense", /"nonsense" as the handle of a job/],
+  ["cancel", /Cannot cancel all jobs: give ids, or a filter/],
+  ["cancel a/b", /"a\/b" as the handle of a job/],
   ["frobnicate", /unknown command 'frobnicate'/],
 ];
 
