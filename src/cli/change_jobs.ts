@@ -107,9 +107,17 @@ export function changeCommand(
   return addFilterOptions(command, verb.states)
     .option("--yes", "do it to all jobs that match the filter")
     .option("--json", "print one JSON object a line")
-    .action(async (ids: string[], options: ChangeOptions) => {
-      setExitCode(await change(verb, ids, options));
-    });
+    .action(
+      async (ids: string[], options: ChangeOptions, { args }: Command) => {
+        // As they were given; of handles `ids` has the ids.
+        const byHandle = args.length > 0 && args.every(isHandle)
+          ? verb.byHandle
+          : undefined;
+        setExitCode(
+          await byHandle?.(args, options) ?? await change(verb, ids, options),
+        );
+      },
+    );
 }
 
 async function change(
@@ -124,9 +132,6 @@ async function change(
     );
   }
   const byId = ids.length > 0;
-  if (verb.byHandle !== undefined && byId && ids.every(isHandle)) {
-    return await verb.byHandle(ids, options);
-  }
   const { openInspector } = await import("../broker/open.ts");
   await using inspector = await openInspector(chosenDsn(options));
   const selection = new JobSelection(

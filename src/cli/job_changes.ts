@@ -35,7 +35,9 @@ export async function retryJob(
       const id = isJobId(message?.id) ? message.id : undefined;
       const ties = message && tiesOf(message);
       const done = await inspector.replay(record, text, id, ties);
-      if (done === "taken") return "another job has its unique key";
+      if (done === "taken") {
+        return `another job has its unique key ${ties?.unique}`;
+      }
       return done === "gone" ? GONE : undefined;
     }
     case "scheduled":

@@ -96,8 +96,8 @@ onBoth(
     assert.equal(code, 1);
     assert.equal(stdout, id(two) + "\n");
     assert.deepEqual(stderr.trim().split("\n"), [
-      `mqk: Cannot cancel job ${id(one)}: it had ended`,
-      `mqk: Cannot cancel job ${id(done)}: it had ended`,
+      `mqk: Cannot cancel job ${id(one)}: it has ended`,
+      `mqk: Cannot cancel job ${id(done)}: it has ended`,
     ]);
   },
 );
