@@ -37,9 +37,10 @@ import {
 } from "./typed_jobs.ts";
 import { follow } from "./updates.ts";
 
-/** One job in so many says when it was sent, or one in so long. */
+/** The first jobs of a stretch say when they were sent, then one in so many. */
+const STAMPED_FIRST_JOBS = 50;
 const STAMP_EVERY_JOBS = 500;
-const STAMP_EVERY_MS = 20;
+const STAMP_STRETCH_MS = 20;
 
 /** A client over any store of jobs. */
 export class StoreClient implements Client {
@@ -50,8 +51,8 @@ export class StoreClient implements Client {
   readonly #spans = new SendSpans();
   readonly #producer = newProducer();
   #jobs = 0;
-  #stampedMs = -Infinity;
-  #unstamped = 0;
+  #stretchMs = -Infinity;
+  #inStretch = 0;
   /** The last one is mostly the next one. */
   #checkedReference: string | undefined;
 
@@ -247,11 +248,13 @@ export class StoreClient implements Client {
    */
   #stamp(): number | undefined {
     const nowMs = this.#connection.now();
-    const isSoon = nowMs - this.#stampedMs < STAMP_EVERY_MS;
-    if (isSoon && ++this.#unstamped < STAMP_EVERY_JOBS) return undefined;
-    this.#stampedMs = nowMs;
-    this.#unstamped = 0;
-    return nowMs;
+    if (nowMs - this.#stretchMs >= STAMP_STRETCH_MS) {
+      this.#stretchMs = nowMs;
+      this.#inStretch = 0;
+    }
+    const place = this.#inStretch++;
+    const says = place < STAMPED_FIRST_JOBS || place % STAMP_EVERY_JOBS === 0;
+    return says ? nowMs : undefined;
   }
 
   #job(spec: JobSpec, { queue, delayMs = 0, atMs }: Entry, id: string): Job {

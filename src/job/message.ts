@@ -35,8 +35,8 @@ export interface Message {
   /** It does not run if one of them has failed. */
   readonly onFailure?: "skip";
   /**
-   * When it was sent, in milliseconds since 1970 by the sender's clock. Of jobs
-   * that one client sends together, one in 500 says it.
+   * When it was sent, in milliseconds since 1970 by the sender's clock. Of many
+   * jobs that one client sends together, the first and one in 500 say it.
    */
   readonly sentMs?: number;
   /** Its last attempts, if any failed. */
