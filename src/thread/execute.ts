@@ -21,7 +21,7 @@ import {
   unreadable,
 } from "./ending.ts";
 import type { JobSpans } from "./job_spans.ts";
-import type { FromThread } from "./protocol.ts";
+import type { EndedOtherwise, FromThread } from "./protocol.ts";
 import { RunningJob } from "./running_job.ts";
 import { stream, streamedValues } from "./streamed.ts";
 
@@ -146,17 +146,16 @@ export class Executor {
     const failed = await this.#failedBefore(job);
     const unlocked = failed !== null && await this.#unlock(job);
     const { abortedBy } = job;
-    if (failed) {
+    const end: EndedOtherwise | undefined = failed
+      ? skipped(job, failed, this.#parts.rules)
+      : abortedBy === "cancel"
+      ? cancelledJob(job)
+      : !unlocked || abortedBy !== undefined || !this.#parts.mayStart()
+      ? { index, kind: "released" }
+      : undefined;
+    if (end !== undefined) {
       this.#end(job);
-      batch.ended(skipped(job, failed, this.#parts.rules));
-    } else if (abortedBy === "cancel") {
-      this.#end(job);
-      batch.ended(cancelledJob(job));
-    } else if (
-      !unlocked || abortedBy !== undefined || !this.#parts.mayStart()
-    ) {
-      this.#end(job);
-      batch.ended({ index, kind: "released" });
+      batch.ended(end);
       return;
     }
     job.startedAtMs = Date.now();
