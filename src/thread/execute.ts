@@ -236,11 +236,13 @@ export class Executor {
   #done(job: RunningJob, value: unknown): undefined {
     if (job.uncaught !== undefined) return this.#fail(job, undefined);
     this.#end(job);
-    job.span?.end({ kind: "done" });
-    // It has its end already: that of one that was cancelled.
     if (job.abortedBy === "cancel") {
-      return void job.batch.ended(cancelledJob(job));
+      // It has its end already: that of one that was cancelled.
+      const ended = cancelledJob(job);
+      job.span?.end(ended);
+      return void job.batch.ended(ended);
     }
+    job.span?.end({ kind: "done" });
     const { id, result } = job.message;
     const wanted = result && isJobId(id);
     const shows = this.#parts.wantsShown();

@@ -95,6 +95,26 @@ for (const kind of BOTH) {
     });
   }
 
+  Deno.test(`a job that is cancelled while its module loads does not run (${kind})`, async () => {
+    await using site = await Site.open(kind, JOBS);
+    site.dir.write(
+      "slow.ts",
+      `import { ran, sleep } from "./jobs.ts";
+       Deno.writeTextFileSync("runs", "");
+       await sleep(3000);
+       export function job() { ran(); }`,
+    );
+    const mqk = await site.run("-w", "1");
+    const sent = await site.client.invoke("./slow.ts#job");
+    await runs(site);
+    await sent.cancel();
+    await isCancelled(sent);
+    await isStopped(mqk, sent);
+    const next = await site.client.invoke("./jobs.ts#short");
+    await next.result();
+    await allIsClean(site, 1);
+  });
+
   Deno.test(`a cancelled job that goes on is stopped, and its neighbours end once (${kind})`, async () => {
     await using site = await Site.open(kind, JOBS);
     const mqk = await site.run("-w", "1");

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { decodeMessage } from "../../src/job/message.ts";
 import { decodeFailedEntry, decodeOutcome } from "../../src/job/outcome.ts";
+import { Slot } from "../../src/thread/protocol.ts";
+import { eventually } from "../harness/eventually.ts";
 import { message, TestThread } from "./test_thread.ts";
 
 Deno.test("a job's function is called with its arguments, and its outcome is stored", async () => {
@@ -166,4 +168,20 @@ Deno.test("a rule that can't be read is fatal, with one line", async () => {
     allowImport: ["jobs.example"],
   });
   assert.match(thread.fatal!, /^Cannot allow imports from jobs\.example: .*$/);
+});
+
+Deno.test("a job that is cancelled while its module loads is not called", async () => {
+  await using thread = await TestThread.start();
+  const batch = thread.dispatch(
+    message("./slow_module.ts#quick"),
+    message("./slow_module.ts#quick", { id: "p.2" }),
+  );
+  await eventually(() => assert.equal(batch.slots[0], Slot.loading));
+  thread.post({ kind: "cancelled", ids: ["p.1"], anew: false });
+  const [first, second] = await thread.all(batch);
+  assert.deepEqual(first, { index: 0, kind: "cancelled", id: "p.1" });
+  assert.equal(second.kind, "done");
+  // What ends twice would be reported twice.
+  await thread.run(message("./calculator.ts#sum", { id: "p.3" }));
+  assert.equal(thread.endedOf(batch).length, 2);
 });
