@@ -13,7 +13,7 @@ export interface Figure {
   readonly key: string;
   /** What it is, beside the title of its case. */
   readonly label: string;
-  readonly unit: "/s" | "ms" | "s" | "µs" | "bytes" | "MB";
+  readonly unit: "/s" | "ms" | "s" | "µs" | "bytes" | "MB" | "×";
   /** Larger is better, as in rates; otherwise smaller is. */
   readonly higherIsBetter?: boolean;
   readonly target?: Target;
@@ -45,8 +45,8 @@ export interface Sample {
   readonly checks: readonly Check[];
 }
 
-/** How a subject does it. */
-export type Measurement = (site: Site) => Promise<Sample>;
+/** How a subject does it, in one of the rounds that count from 0. */
+export type Measurement = (site: Site, round: number) => Promise<Sample>;
 
 /** One thing that is measured. */
 export interface Case {

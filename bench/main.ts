@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Case } from "./case.ts";
+import { CLUSTER_CASES } from "./cluster.ts";
 import { DRAIN_CASES } from "./drain.ts";
 import { EMBEDDED_CASES } from "./embedded.ts";
 import { ENQUEUE_CASES } from "./enqueue.ts";
@@ -25,6 +26,8 @@ const CASES: readonly Case[] = [
   ...EMBEDDED_CASES,
   ...MEMORY_CASES,
   ...PROCESS_CASES,
+  // The last: what it starts stays until the end.
+  ...CLUSTER_CASES,
 ];
 
 const HELP = `Usage: deno task bench [options]

@@ -43,7 +43,9 @@ export async function measure(
       progress(`${one.name}, round ${round + 1} of ${rounds}: ${subject}`);
       if (errors[subject] !== undefined) continue;
       try {
-        (samples[subject] ??= []).push(await once(site, one, subject));
+        (samples[subject] ??= []).push(
+          await once(site, one, subject, round),
+        );
       } catch (error) {
         errors[subject] = error instanceof Error ? error.message : `${error}`;
       }
@@ -56,9 +58,10 @@ async function once(
   site: Site,
   one: Case,
   subject: SubjectName,
+  round: number,
 ): Promise<Sample> {
   await site.clear();
-  const sample = one.subjects[subject]!(site);
+  const sample = one.subjects[subject]!(site, round);
   try {
     return await deadline(sample, MEASUREMENT_MS, `${one.name} of ${subject}`);
   } catch (error) {

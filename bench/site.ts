@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { RedisCluster } from "../tests/harness/redis_cluster.ts";
 import { RedisServer } from "../tests/harness/redis_server.ts";
 import { TempDir } from "../tests/harness/temp_dir.ts";
 import { type Killable, Programs, type SubjectName } from "./programs.ts";
@@ -25,6 +26,7 @@ export class Site implements AsyncDisposable {
   readonly scale: number;
   readonly #folders: TempDir;
   readonly #resources: AsyncDisposableStack;
+  readonly #clusters = new Map<number, RedisCluster>();
   #folderCount = 0;
 
   private constructor(
@@ -63,10 +65,29 @@ export class Site implements AsyncDisposable {
     return path;
   }
 
+  /** A Redis Cluster of so many nodes, started when it is first needed. */
+  async cluster(nodes: number): Promise<RedisCluster> {
+    let cluster = this.#clusters.get(nodes);
+    if (cluster === undefined) {
+      cluster = this.#resources.use(
+        await RedisCluster.start({
+          masters: nodes,
+          // The usual one; tests of failures have a shorter.
+          config: ["--cluster-node-timeout", "15000"],
+        }),
+      );
+      this.#clusters.set(nodes, cluster);
+    }
+    return cluster;
+  }
+
   /** Forgets what the last measurement left. */
   async clear(): Promise<void> {
-    await this.redis.call("FLUSHALL", "SYNC");
-    await this.redis.call("CONFIG", "RESETSTAT");
+    const clusters = [...this.#clusters.values()];
+    for (const server of [this.redis, ...clusters.flatMap(({ all }) => all)]) {
+      await server.call("FLUSHALL", "SYNC");
+      await server.call("CONFIG", "RESETSTAT");
+    }
   }
 
   /** Stores jobs in order to drain them. */
