@@ -42,6 +42,12 @@ const STAMPED_FIRST_JOBS = 50;
 const STAMP_EVERY_JOBS = 500;
 const STAMP_STRETCH_MS = 20;
 
+/** When a call was made, and in which trace. The clock is asked once a call. */
+interface Moment {
+  readonly nowMs: number;
+  readonly trace?: TraceContext;
+}
+
 /** A client over any store of jobs. */
 export class StoreClient implements Client {
   readonly #connection: StoreConnection;
@@ -71,10 +77,10 @@ export class StoreClient implements Client {
     ...args: Parameters<F>
   ): Promise<JobOf<F>> {
     const spec = typeof target === "string" ? { job: target } : target;
-    return await this.#traced([spec], async (trace) => {
-      const entry = this.#entry(spec, args, trace);
+    return await this.#traced([spec], async (moment) => {
+      const entry = this.#entry(spec, args, moment);
       const [id] = await this.#sender.send([entry]);
-      return this.#job(spec, entry, id) as JobOf<F>;
+      return this.#job(spec, entry, id, moment) as JobOf<F>;
     }, ({ id }) => id);
   }
 
@@ -82,13 +88,13 @@ export class StoreClient implements Client {
     calls: readonly JobCall<Parameters<F>>[],
   ): Promise<JobOf<F>[]> {
     if (calls.length === 0) return [];
-    return await this.#traced(calls, async (trace) => {
+    return await this.#traced(calls, async (moment) => {
       const entries = calls.map((call) =>
-        this.#entry(call, call.args ?? [], trace)
+        this.#entry(call, call.args ?? [], moment)
       );
       const ids = await this.#sender.send(entries);
       return ids.map((id, i) =>
-        this.#job(calls[i], entries[i], id) as JobOf<F>
+        this.#job(calls[i], entries[i], id, moment) as JobOf<F>
       );
     });
   }
@@ -110,16 +116,16 @@ export class StoreClient implements Client {
         );
       }
     }
-    return await this.#traced([...calls, then], async (trace) => {
+    return await this.#traced([...calls, then], async (moment) => {
       const entries = calls.map((call) =>
-        this.#entry(call, call.args ?? [], trace)
+        this.#entry(call, call.args ?? [], moment)
       );
       const jobs = entries.map((entry, i) =>
-        this.#job(calls[i], entry, entry.id) as JobOf<F>
+        this.#job(calls[i], entry, entry.id, moment) as JobOf<F>
       );
       const after = jobs.length === 0 ? undefined : jobs;
-      const last = this.#entry({ ...then, after }, then.args ?? [], trace);
-      const callback = this.#job(then, last, last.id);
+      const last = this.#entry({ ...then, after }, then.args ?? [], moment);
+      const callback = this.#job(then, last, last.id, moment);
       // It comes first: a job whose end nobody awaits must not be there.
       await this.#sender.send([last]);
       if (jobs.length === 0) return { jobs, then: callback };
@@ -185,16 +191,18 @@ export class StoreClient implements Client {
   /** Sends; within a span of its own, if anybody receives spans. */
   #traced<T>(
     specs: readonly JobSpec[],
-    send: (trace?: TraceContext) => Promise<T>,
+    send: (moment: Moment) => Promise<T>,
     idOf?: (sent: T) => string,
   ): Promise<T> {
-    return isTracing() ? this.#spans.send(specs, send, idOf) : send();
+    const nowMs = this.#connection.now();
+    if (!isTracing()) return send({ nowMs });
+    return this.#spans.send(specs, (trace) => send({ nowMs, trace }), idOf);
   }
 
   #entry(
     spec: JobSpec,
     args: readonly unknown[],
-    trace?: TraceContext,
+    { nowMs, trace }: Moment,
   ): Entry {
     checkSpec(spec);
     if (spec.job !== this.#checkedReference) {
@@ -220,7 +228,7 @@ export class StoreClient implements Client {
       group: spec.group,
       after: after?.map(printPredecessor),
       onFailure: after && spec.onFailure === "skip" ? "skip" : undefined,
-      sentMs: trace === undefined ? this.#stamp() : this.#connection.now(),
+      sentMs: trace !== undefined || this.#saysWhen(nowMs) ? nowMs : undefined,
       trace,
     }, json);
     checkSize(message);
@@ -242,23 +250,26 @@ export class StoreClient implements Client {
   }
 
   /**
-   * When the job is sent, if it is to say so. Of many at once few do: to say it
+   * Whether a job says when it was sent. Of many at once few do: to say it
    * makes a message a quarter longer, and who looks how long jobs wait finds
    * one nearby.
    */
-  #stamp(): number | undefined {
-    const nowMs = this.#connection.now();
+  #saysWhen(nowMs: number): boolean {
     if (nowMs - this.#stretchMs >= STAMP_STRETCH_MS) {
       this.#stretchMs = nowMs;
       this.#inStretch = 0;
     }
     const place = this.#inStretch++;
-    const says = place < STAMPED_FIRST_JOBS || place % STAMP_EVERY_JOBS === 0;
-    return says ? nowMs : undefined;
+    return place < STAMPED_FIRST_JOBS || place % STAMP_EVERY_JOBS === 0;
   }
 
-  #job(spec: JobSpec, { queue, delayMs = 0, atMs }: Entry, id: string): Job {
-    const dueMs = Math.max(this.#connection.now() + delayMs, atMs ?? 0);
+  #job(
+    spec: JobSpec,
+    { queue, delayMs = 0, atMs }: Entry,
+    id: string,
+    { nowMs }: Moment,
+  ): Job {
+    const dueMs = Math.max(nowMs + delayMs, atMs ?? 0);
     const kept = spec.result ?? true;
     return new StoredJob(
       { id, queue, dueMs, kept },
