@@ -7,7 +7,7 @@ import { TempDir } from "../harness/temp_dir.ts";
 
 /** The checkout. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** What the README calls its Redis. */
+/** What the manual calls its Redis. */
 const DOCUMENTED_REDIS = "redis://127.0.0.1:6379";
 /** And where it serves metrics. */
 const DOCUMENTED_METRICS = "127.0.0.1:9090";
@@ -25,7 +25,7 @@ interface Background {
 }
 
 /**
- * A machine as the README's reader has it: a clone in `mqk`, a folder of their
+ * A machine as the manual's reader has it: a clone in `mqk`, a folder of their
  * own in `app`, an empty home, and, when it is first named, a Redis.
  */
 export class ReaderProject implements AsyncDisposable {

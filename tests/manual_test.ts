@@ -5,8 +5,8 @@ import { decodeMessage } from "../src/job/message.ts";
 import { eventually } from "./harness/eventually.ts";
 import { mqk } from "./harness/mqk_process.ts";
 import { TempDir } from "./harness/temp_dir.ts";
-import { type Block, blocks, codeSpans, setting } from "./readme/blocks.ts";
-import { ReaderProject, ROOT } from "./readme/project.ts";
+import { type Block, blocks, codeSpans, setting } from "./manual/blocks.ts";
+import { ReaderProject, ROOT } from "./manual/project.ts";
 
 const COMMANDS = [
   "run",
@@ -30,7 +30,12 @@ const COMMANDS = [
 ];
 /** Not in the help: the historical spelling, and -v more than once. */
 const HIDDEN = /^(--quite|-v+)$/;
-const README = Deno.readTextFileSync(join(ROOT, "README.md"));
+/** What a reader tries, in this order, in one folder. */
+const PAGES = ["README.md", "docs/features.md", "docs/commands.md"] as const;
+const texts = new Map(
+  PAGES.map((page) => [page, Deno.readTextFileSync(join(ROOT, page))]),
+);
+const COMMANDS_PAGE = texts.get("docs/commands.md")!;
 
 /** What a block printed, or a program in the background prints. */
 interface Heard {
@@ -77,11 +82,11 @@ async function checkOutput({ text, note }: Block, heard: Heard): Promise<void> {
 
 async function runProgram(
   project: ReaderProject,
-  block: Block,
+  name: string,
+  { text }: Block,
   heard: Heard,
 ): Promise<void> {
-  const name = `line_${block.line}.ts`;
-  project.write(name, block.text);
+  project.write(name, text);
   const { code, output } = await project.run(`deno run --allow-all ${name}`);
   assert.equal(code, 0, output);
   heard.output = output;
@@ -149,37 +154,52 @@ function checkElsewhere({ text, note }: Block): void {
   );
 }
 
-Deno.test("the README's files, commands and programs work, in its order", async (t) => {
+/** Does what a block says. */
+async function tryBlock(
+  project: ReaderProject,
+  block: Block,
+  program: string,
+  heard: Heard,
+): Promise<void> {
+  switch (block.kind) {
+    case "file":
+      return project.write(block.note, block.text);
+    case "run":
+      return await runShell(project, block, heard);
+    case "program":
+      return await runProgram(project, program, block, heard);
+    case "output":
+      return await checkOutput(block, heard);
+    case "unit":
+      return await checkUnit(block);
+    case "container":
+      return await checkContainer(block);
+    case "elsewhere":
+      return checkElsewhere(block);
+    case "shape":
+      return; // A test of the file that it names has the same lines.
+    default:
+      assert.fail("No comment before the block says how it is tested");
+  }
+}
+
+Deno.test("the manual's files, commands and programs work, in its order", async (t) => {
   await using project = new ReaderProject();
   const heard: Heard = { output: "", background: [] };
   const sources: string[] = [];
-  for (const block of blocks(README)) {
-    const { kind, note, text, line } = block;
-    await t.step(`line ${line}: ${text.trim().split("\n")[0]}`, async () => {
-      switch (kind) {
-        case "file":
-          project.write(note, text);
-          if (block.language === "ts") sources.push(note);
-          return;
-        case "run":
-          return await runShell(project, block, heard);
-        case "program":
-          sources.push(`line_${line}.ts`);
-          return await runProgram(project, block, heard);
-        case "output":
-          return await checkOutput(block, heard);
-        case "unit":
-          return await checkUnit(block);
-        case "container":
-          return await checkContainer(block);
-        case "elsewhere":
-          return checkElsewhere(block);
-        case "shape":
-          return; // A test of the file that it names has the same lines.
-        default:
-          assert.fail(`No comment before the block says how it is tested`);
-      }
-    });
+  for (const [page, text] of texts) {
+    const name = page.replace(/^.*\/|\.md$/g, "");
+    for (const block of blocks(text)) {
+      const { kind, note, line, language } = block;
+      const program = `${name}_${line}.ts`;
+      if (kind === "program") sources.push(program);
+      if (kind === "file" && language === "ts") sources.push(note);
+      const first = block.text.trim().split("\n")[0];
+      await t.step(
+        `${page}, line ${line}: ${first}`,
+        () => tryBlock(project, block, program, heard),
+      );
+    }
   }
   await t.step("its TypeScript has no type errors", async () => {
     const { code, output } = await project.run(
@@ -193,13 +213,22 @@ Deno.test("the README's files, commands and programs work, in its order", async 
   );
 });
 
+/** The options in the table of a section. */
+function documentedOptions(heading: RegExp): string[] {
+  const section = COMMANDS_PAGE.split(heading).at(-1)!.split(/^##/m)[0];
+  return [...section.matchAll(/^\| ([^|]*?(?:\\\|)?[^|]*?) \|/gm)]
+    .flatMap(([, cell]) => cell.match(/(?<=`)--?[\w-]+/g) ?? []);
+}
+
 for (const command of COMMANDS) {
-  Deno.test(`the README's options of mqk ${command} are those of its help`, async () => {
+  Deno.test(`the documented options of mqk ${command} are those of its help`, async () => {
     const name = command.split(" ")[0];
-    const heading = new RegExp(`^### \`mqk (\\w+\\|)?${name}\\b.*$`, "m");
-    const section = README.split(heading).at(-1)!.split(/^##/m)[0];
-    const documented = [...section.matchAll(/^\| ([^|]*?(?:\\\|)?[^|]*?) \|/gm)]
-      .flatMap(([, cell]) => cell.match(/(?<=`)--?[\w-]+/g) ?? []);
+    const documented = [
+      ...documentedOptions(/^## Where the queues are$/m),
+      ...documentedOptions(
+        new RegExp(`^## \`mqk (?:\\w+\\|)*${name}\\b.*$`, "m"),
+      ),
+    ];
     const known = (await helpOf(command))
       .filter((option) => option !== "-h" && option !== "--help");
     assert.ok(known.length > 2);
@@ -207,8 +236,8 @@ for (const command of COMMANDS) {
   });
 }
 
-Deno.test("every option in the README's prose is one", async () => {
-  const spans = codeSpans(README);
+Deno.test("every option in the manual's prose is one", async () => {
+  const spans = [...texts.values()].flatMap(codeSpans);
   const commands = spans.filter((code) =>
     /^mqk \w+ .*-/.test(code) && !code.includes("<")
   );
@@ -223,17 +252,30 @@ Deno.test("every option in the README's prose is one", async () => {
   }
 });
 
-Deno.test("every file that a page links to is there", () => {
+Deno.test("every file and heading that a page links to is there", () => {
   let links = 0;
   for (const page of pages(ROOT)) {
     const text = Deno.readTextFileSync(page);
-    for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+    const targets = text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g);
+    for (const [link, path, anchor] of targets) {
       links++;
-      assert.ok(existsSync(join(page, "..", path)), `${page}: ${path}`);
+      const target = path === "" ? page : join(page, "..", path);
+      assert.ok(existsSync(target), `${page}: ${path}`);
+      if (anchor === undefined) continue;
+      const headings = anchors(Deno.readTextFileSync(target));
+      assert.ok(headings.includes(anchor), `${page}: ${link}`);
     }
   }
   assert.ok(links > 10);
 });
+
+/** What links to the headings of a page end in. */
+function anchors(markdown: string): string[] {
+  const prose = markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, "");
+  return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading.toLowerCase().replace(/[^\w\s-]/g, "").replaceAll(" ", "-")
+  );
+}
 
 /** All pages that are written for readers. */
 function* pages(folder: string): Generator<string> {
