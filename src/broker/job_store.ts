@@ -51,6 +51,8 @@ export interface Cancellation {
   readonly dueMs: number;
   /** Stored as its outcome; left out: none is kept. */
   readonly outcome?: string;
+  /** It was taken out of its queue: nobody is to look for it. */
+  readonly gone?: true;
 }
 
 /** What programs that send jobs need of a broker. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Inspector } from "../broker/inspector.ts";
-import { encodeMessage, isJobId } from "../job/message.ts";
+import { encodeMessage, isJobId, type Message } from "../job/message.ts";
 import { encodeOutcome } from "../job/outcome.ts";
 import { tiesOf } from "../job/ties.ts";
 import type { StoredJob } from "./stored_job.ts";
@@ -60,13 +60,18 @@ export async function cancelJob(
   if (state === "failed") return ENDED;
   const id = message?.id;
   if (id === undefined) return "it has no id";
-  const kept = message!.result && isJobId(id);
-  const outcome = kept ? encodeOutcome({ kind: "cancelled" }) : undefined;
+  const outcome = outcomeOf(message!);
   const [done] = await inspector.cancel(queue, [{ id, dueMs: atMs, outcome }]);
   return done ? undefined : ENDED;
 }
 
-/** Removes a job that no worker has. */
+/** What whoever waits for a cancelled job is to be told, if anybody may wait. */
+function outcomeOf({ id, result }: Message): string | undefined {
+  if (!result || !isJobId(id)) return undefined;
+  return encodeOutcome({ kind: "cancelled" });
+}
+
+/** Removes a job that no worker has; who waits for its end hears of it. */
 export async function deleteJob(
   inspector: Inspector,
   { record, message }: StoredJob,
@@ -78,5 +83,11 @@ export async function deleteJob(
   const ties = record.state === "failed" || message === undefined
     ? undefined
     : tiesOf(message);
-  return await inspector.remove(record, ties) ? undefined : GONE;
+  if (!await inspector.remove(record, ties)) return GONE;
+  if (record.state !== "failed" && message?.id !== undefined) {
+    const outcome = outcomeOf(message);
+    const gone = { id: message.id, dueMs: 0, outcome, gone: true } as const;
+    if (outcome !== undefined) await inspector.cancel(record.queue, [gone]);
+  }
+  return undefined;
 }

@@ -232,7 +232,8 @@ for (const broker of ["redis", "sqlite"] as const) {
     const [again] = objects(await run("jobs --json --state ready"));
     assert.equal((again.history as unknown[]).length, 1);
 
-    await site.client.invoke({ job: "./jobs.ts#wait", delay: 600 }, 1);
+    const waits = await site.client
+      .invoke({ job: "./jobs.ts#wait", delay: 600 }, 1);
     assert.deepEqual(
       await run("delete --queue default"),
       failure(
@@ -257,6 +258,7 @@ for (const broker of ["redis", "sqlite"] as const) {
       1,
     );
     assert.deepEqual(await states(), {});
+    assert.equal(await waits.status(), "cancelled");
     assert.equal((await burst()).code, 0);
     assert.equal(site.lines().length, 61);
   });

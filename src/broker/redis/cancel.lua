@@ -3,7 +3,7 @@
 --       arrivals, blocked, blocked due
 -- ARGV: id, seconds for which the note is kept at least, moment from which the
 --       job may run in ms, name of its bucket, field, outcome or '' (keep
---       none), channel
+--       none), channel, 1 (it was taken out: nobody is to meet it) or ''
 -- Returns: 0 if it has an outcome, else 1, or 2 if others wait for its end
 -- Errors: OOM, WRONGTYPE
 redis.call('ZCARD', KEYS[2])
@@ -27,7 +27,7 @@ if text then
   redis.call('HDEL', KEYS[8], 'm:' .. ARGV[1], 'n:' .. ARGV[1], 's:' .. ARGV[1])
   redis.call('ZREM', KEYS[9], ARGV[1])
   redis.call('HINCRBY', KEYS[1], 'blocked', -1)
-else
+elseif ARGV[8] == '' then
   local cancels = redis.call('HINCRBY', KEYS[1], 'cancels', 1)
   redis.call('ZADD', KEYS[2], cancels, ARGV[1])
   redis.call('ZADD', KEYS[3], math.max(now, tonumber(ARGV[3])) + 1000 * tonumber(ARGV[2]), ARGV[1])

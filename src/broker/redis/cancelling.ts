@@ -15,30 +15,33 @@ export async function cancel(
   keys: QueueKeys,
   jobs: readonly Cancellation[],
 ): Promise<boolean[]> {
-  return await Promise.all(jobs.map(async ({ id, dueMs, outcome = "" }) => {
-    const { producer, bucket, field } = splitId(id);
-    const reply = await runner.run("cancel", [
-      keys.meta,
-      keys.cancelled,
-      keys.cancelledUntil,
-      keys.buckets,
-      keys.results(bucket),
-      keys.awaited,
-      keys.arrivals,
-      keys.blocked,
-      keys.blockedDue,
-    ], [
-      id,
-      String(KEPT_SECONDS),
-      String(dueMs),
-      bucket,
-      field,
-      outcome,
-      keys.done(producer),
-    ]);
-    if (reply === 2) await successors.deliver(keys);
-    return reply !== 0;
-  }));
+  return await Promise.all(
+    jobs.map(async ({ id, dueMs, outcome = "", gone }) => {
+      const { producer, bucket, field } = splitId(id);
+      const reply = await runner.run("cancel", [
+        keys.meta,
+        keys.cancelled,
+        keys.cancelledUntil,
+        keys.buckets,
+        keys.results(bucket),
+        keys.awaited,
+        keys.arrivals,
+        keys.blocked,
+        keys.blockedDue,
+      ], [
+        id,
+        String(KEPT_SECONDS),
+        String(dueMs),
+        bucket,
+        field,
+        outcome,
+        keys.done(producer),
+        gone ? "1" : "",
+      ]);
+      if (reply === 2) await successors.deliver(keys);
+      return reply !== 0;
+    }),
+  );
 }
 
 /** See `Broker.cancelled`. */

@@ -15,10 +15,10 @@ export function cancel(
 ): boolean[] {
   const queue = store.queue(name);
   const ended = readOutcomes(store, name, jobs.map(({ id }) => id));
-  return jobs.map(({ id, dueMs, outcome }, index) => {
+  return jobs.map(({ id, dueMs, outcome, gone }, index) => {
     if (ended[index] !== null) return false;
     // One that waits for others is met by nobody.
-    if (!dropBlocked(store, queue, id)) {
+    if (!dropBlocked(store, queue, id) && !gone) {
       const [number] = countRule(store, queue, { cancels: 1 });
       store.db.run(
         `INSERT OR REPLACE INTO cancelled (queue, id, number, until)

@@ -55,6 +55,27 @@ export function cancelCases(test: Test): void {
     await eventually(() => told.includes(Number(id.split(".")[1])));
   });
 
+  test("of a job that was taken out the end is told, and no note is kept", async (s) => {
+    const [id] = await s.push("a");
+    const after = s.newId();
+    await s.broker.enqueue([
+      {
+        id: after,
+        queue: s.queue,
+        message: "b",
+        after: [{ queue: s.queue, id }],
+      },
+    ]);
+    const [record] = await s.jobs("ready");
+    assert.equal(await s.inspector.remove(record), true);
+    const gone = { id, dueMs: 0, outcome: OUTCOME, gone: true } as const;
+    assert.deepEqual(await s.inspector.cancel(s.queue, [gone]), [true]);
+    assert.equal(await s.result(id), OUTCOME);
+    const { ids } = await s.broker.cancelled(s.queue, 0);
+    assert.deepEqual(ids, []);
+    assert.deepEqual(await s.drain(), ["b"]);
+  });
+
   test("a job that has ended can't be cancelled", async (s) => {
     const worker = s.worker();
     const [id] = await s.push("a");
