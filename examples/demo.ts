@@ -196,7 +196,7 @@ const temporary = await Deno.makeTempDir({ prefix: "mqk_demo_" });
 try {
   await runDemo(chosenFolder(), temporary);
   title(`All came out right, in ${seconds(startedMs).toFixed(1)} s.`);
-  say('Next: the section "A first job" of README.md.');
+  say('Next: the section "A first job in a minute" of README.md.');
 } catch (error) {
   console.error(`\nThe demo failed: ${(error as Error).message}`);
   Deno.exitCode = 1;

@@ -6,6 +6,7 @@
  * @module
  */
 import type { JobStore } from "./broker/broker.ts";
+import type { QueueControl } from "./broker/control.ts";
 
 /** What a job can learn about itself while it runs. */
 export interface CurrentJob {
@@ -53,6 +54,8 @@ export interface JobContext {
   readonly store: JobStore;
   /** Milliseconds since 1970, if there is another clock than the system's. */
   readonly now?: () => number;
+  /** What sets how queues are served, if code here may do that. */
+  readonly control?: () => Promise<QueueControl>;
 }
 
 const SLOT = Symbol.for("mqk.job_context.v1");

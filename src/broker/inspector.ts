@@ -122,6 +122,9 @@ export interface Inspector extends AsyncDisposable {
   /** As `JobStore.cancel`. */
   cancel(queue: string, jobs: readonly Cancellation[]): Promise<boolean[]>;
 
+  /** Ids of jobs that were cancelled, and that no worker has met since. */
+  cancelled(queue: string): Promise<readonly string[]>;
+
   /**
    * Removes a job, unless it is held, and lets go what it has. `false`: it is
    * not there any more, or, if it waits, behind more than {@linkcode LOOK_JOBS}

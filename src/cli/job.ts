@@ -144,6 +144,7 @@ function lines(id: string, { queue, stored, outcome }: Found): string[] {
     ["message", message === undefined ? entry?.message : undefined],
     ["attempt", message && `${message.attempt} of ${message.retries + 1}`],
     ["ttl", message && `${message.ttl} s`],
+    ["group", message?.group],
     ["sent", message?.sentMs === undefined ? undefined : time(message.sentMs)],
     ["failed", record?.state === "failed" ? time(record.atMs!) : undefined],
     ["result", resultOf(outcome)],

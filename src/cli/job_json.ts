@@ -15,6 +15,7 @@ export function jobJson(job: StoredJob): Record<string, unknown> {
     attempt: entry?.attempts ?? message?.attempt,
     retries: message?.retries,
     ttl: message?.ttl,
+    group: message?.group,
     sent: message?.sentMs === undefined ? undefined : isoTime(message.sentMs),
     [state === "failed" ? "failed" : "due"]: time,
     worker,

@@ -25,6 +25,14 @@ export interface JobFilter {
   readonly since?: number;
 }
 
+/** In which a job that was cancelled lies until a worker meets it. */
+const UNTIL_MET: ReadonlySet<JobState> = new Set([
+  "scheduled",
+  "ready",
+  "suspect",
+  "crashed",
+  "retry",
+]);
 /** States that people see as one: all these jobs wait for a worker. */
 const WAITING: readonly JobState[] = ["ready", "suspect", "crashed"];
 
@@ -63,7 +71,10 @@ export function isNarrowed({ ids = [], ...filter }: JobFilter): boolean {
       .some((value) => value !== undefined);
 }
 
-/** The jobs that match a filter, in the order of their queues and states. */
+/**
+ * The jobs that match a filter, in the order of their queues and states. One
+ * that was cancelled has ended, though it may lie there until its turn comes.
+ */
 export class JobSelection {
   /** What was not looked at, a sentence each. */
   readonly unseen: string[] = [];
@@ -107,10 +118,16 @@ export class JobSelection {
     state: JobState,
   ): AsyncGenerator<StoredJob> {
     let seen = 0;
+    let cancelled: ReadonlySet<string> | undefined;
     for await (const record of this.#inspector.jobs(queue, state)) {
       seen++;
       const job = readJob(record);
-      if (this.#matches(job)) yield job;
+      if (!this.#matches(job)) continue;
+      if (UNTIL_MET.has(state)) {
+        cancelled ??= new Set(await this.#inspector.cancelled(queue));
+        if (cancelled.has(job.id)) continue;
+      }
+      yield job;
     }
     if (seen >= LOOK_JOBS) {
       this.unseen.push(

@@ -74,7 +74,15 @@ async function limit(name: string, options: LimitOptions): Promise<void> {
   await using client = connect(printDsn(chosenDsn(options)));
   const queue = client.queue(name);
   const { limits: before } = await queue.status();
-  if (!sets && !none) return console.log(JSON.stringify(before));
+  if (!sets && !none) {
+    const { groups = {} } = before;
+    const named = eachGroup
+      ? before.group
+      : group === undefined
+      ? before
+      : groups[group];
+    return console.log(JSON.stringify(named ?? {}));
+  }
   const limits = changed(before, options);
   checkLimits(limits);
   await queue.setLimits(limits);

@@ -1,4 +1,6 @@
 import { Command } from "npm:commander@15.1.0";
+import { printDsn } from "../broker/dsn.ts";
+import { hidePassword } from "../hide_password.ts";
 import { sleep } from "../time/sleep.ts";
 import {
   addStoreOptions,
@@ -53,7 +55,8 @@ export function queuesCommand(setExitCode: SetExitCode): Command {
 
 async function queues(options: QueuesOptions): Promise<number> {
   const { openInspector } = await import("../broker/open.ts");
-  await using inspector = await openInspector(chosenDsn(options));
+  const dsn = chosenDsn(options);
+  await using inspector = await openInspector(dsn);
   const known = await inspector.queues();
   let exitCode = 0;
   for (const name of options.queue ?? []) {
@@ -63,7 +66,10 @@ async function queues(options: QueuesOptions): Promise<number> {
   }
   const names = options.queue?.filter((name) => known.includes(name)) ?? known;
   if (names.length === 0) {
-    if (exitCode === 0) printError("No queue was ever used");
+    if (exitCode === 0) {
+      const store = hidePassword(printDsn(dsn));
+      printError(`No queue was ever used in ${store}`);
+    }
     return exitCode;
   }
   const looks = new QueueLooks(inspector, names);

@@ -17,6 +17,7 @@ import {
   wholeNumber,
 } from "./options.ts";
 import { printError } from "./print_error.ts";
+import { type Column, printTable } from "./table.ts";
 
 const HELP = `
 A schedule lives in its jobs' queue, and workers of that queue send its jobs: one
@@ -174,25 +175,26 @@ function print(
   schedules: readonly Schedule[],
   { json }: ScheduleOptions,
 ): void {
-  const lines = json ? schedules.map(jsonLine) : textLines(schedules);
-  for (const line of lines) console.log(line);
+  if (!json) {
+    if (schedules.length > 0) printTable(COLUMNS, schedules);
+    return;
+  }
+  for (const schedule of schedules) console.log(jsonLine(schedule));
 }
 
-/** `nightly  default  2017-07-11 03:00:00  0 3 * * * UTC  x.ts#f` */
-export function textLines(schedules: readonly Schedule[]): string[] {
-  const rows = schedules.map((schedule) => {
-    const { name, queue, nextAt, paused } = schedule;
-    const next = nextAt === undefined
-      ? paused ? "paused" : "never again"
-      : localTime(nextAt);
-    return [name, queue, next, ...whatOf(schedule)];
-  });
-  const widths = (rows[0] ?? [])
-    .map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  return rows.map((row) =>
-    row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd()
-  );
-}
+const COLUMNS: readonly Column<Schedule>[] = [
+  { title: "name", of: ({ name }) => name },
+  { title: "queue", of: ({ queue }) => queue },
+  {
+    title: "next",
+    of: ({ nextAt, paused }) =>
+      nextAt === undefined
+        ? paused ? "paused" : "never again"
+        : localTime(nextAt),
+  },
+  { title: "due", of: (schedule) => whatOf(schedule)[0] },
+  { title: "job", of: (schedule) => whatOf(schedule)[1] },
+];
 
 /** When it is due, and its job; one of a later version is listed as well. */
 function whatOf(schedule: Schedule): [when: string, job: string] {

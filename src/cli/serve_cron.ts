@@ -5,6 +5,7 @@ import { CronProgram } from "../cron/program.ts";
 import { checkQueueName } from "../job/policy.ts";
 import { lifecycleLog } from "../log.ts";
 import { listenToSignals } from "../master/signals.ts";
+import { workerName } from "../master/worker_name.ts";
 import { sleep } from "../time/sleep.ts";
 import type { CronOptions } from "./cron.ts";
 import { startLogging } from "./log.ts";
@@ -36,6 +37,7 @@ export async function serveCron(
   };
   const runner = new CronRunner({
     broker,
+    worker: workerName(),
     queue,
     define: (name, spec) =>
       defineSchedule(

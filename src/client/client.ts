@@ -216,7 +216,8 @@ export function connect(
 ): Client {
   const context = dsn === undefined ? jobContext() : undefined;
   if (context !== undefined) {
-    return new StoreClient(new BorrowedStore(context.store, context.now));
+    const { store, now, control } = context;
+    return new StoreClient(new BorrowedStore(store, now, control));
   }
   const { prefix, cluster = false, tlsCa, replicas } = options;
   const dsns = dsn === undefined

@@ -124,7 +124,7 @@ function isOurs(error: unknown): error is Error {
 function timedOut({ id, lastError }: Waiter, timeoutMs: number): Error {
   const text = `Job ${id} has no outcome after ${timeoutMs / 1000} s`;
   return lastError === undefined
-    ? new ResultTimeoutError(`${text}; it goes on`)
+    ? new ResultTimeoutError(`${text}; it may still wait or run`)
     : new ResultTimeoutError(
       `${text}, and the broker does not answer: ${
         (lastError as Error).message

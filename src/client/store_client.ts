@@ -194,9 +194,13 @@ export class StoreClient implements Client {
     send: (moment: Moment) => Promise<T>,
     idOf?: (sent: T) => string,
   ): Promise<T> {
-    const nowMs = this.#connection.now();
-    if (!isTracing()) return send({ nowMs });
-    return this.#spans.send(specs, (trace) => send({ nowMs, trace }), idOf);
+    const now = () => this.#connection.now();
+    if (!isTracing()) return send({ nowMs: now() });
+    return this.#spans.send(
+      specs,
+      (trace) => send({ nowMs: now(), trace }),
+      idOf,
+    );
   }
 
   #entry(

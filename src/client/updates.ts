@@ -223,7 +223,7 @@ async function within<T>(
 function timedOut({ id, timeoutMs }: Followed, failure: unknown): Error {
   const text = `Job ${id} has no update after ${timeoutMs / 1000} s`;
   return failure === undefined
-    ? new ResultTimeoutError(`${text}; it goes on`)
+    ? new ResultTimeoutError(`${text}; it may still wait or run`)
     : new ResultTimeoutError(
       `${text}, and the broker does not answer: ${(failure as Error).message}`,
       { cause: failure },

@@ -4,11 +4,14 @@ import { checkScheduleName } from "../job/policy.ts";
 import type { ScheduleSpec } from "../job/schedule.ts";
 import { brokerLog, jobLog } from "../log.ts";
 import { sleep } from "../time/sleep.ts";
+import { Health } from "../worker/health.ts";
 import { Reaper } from "../worker/reaper.ts";
+import { RunTimes } from "../worker/run_times.ts";
 import { standardExpression } from "./deno_expression.ts";
 import type { CronProgram, Registration } from "./program.ts";
 
 const EVERY_MS = 1_000;
+const REPORT_EVERY_MS = 10_000;
 const TAKE_JOBS = 100;
 /** So long after a due time another process may still know the handler. */
 const ELSEWHERE_MS = 60_000;
@@ -20,6 +23,8 @@ const REFERENCE = "deno:cron";
 /** What running a program's handlers needs. */
 export interface CronRunnerParts {
   readonly broker: Broker;
+  /** The name of this process among the workers. */
+  readonly worker: string;
   /** In which the jobs of this program wait, and no others. */
   readonly queue: string;
   define(name: string, spec: ScheduleSpec): Promise<unknown>;
@@ -39,6 +44,7 @@ export class CronRunner {
   readonly #registrations = new Map<string, Registration>();
   readonly #registered = Promise.withResolvers<void>();
   readonly #calls = new Set<Promise<void>>();
+  #done = 0;
 
   constructor(parts: CronRunnerParts) {
     this.#parts = parts;
@@ -56,7 +62,11 @@ export class CronRunner {
     });
     // Else jobs would come before the handlers are known.
     await this.#registered.promise;
-    await Promise.all([this.#reap(stopping), this.#take(program, stopping)]);
+    await Promise.all([
+      this.#reap(stopping),
+      this.#take(program, stopping),
+      this.#report(stopping),
+    ]);
     await Promise.all(this.#calls);
   }
 
@@ -96,6 +106,33 @@ export class CronRunner {
       }
       await sleep(EVERY_MS, stopping);
     }
+  }
+
+  /** Tells of this process as workers do, so that its queue is seen as served. */
+  async #report(stopping: AbortSignal): Promise<void> {
+    const { broker, worker, queue } = this.#parts;
+    const health = new Health({
+      queues: [queue],
+      fast: true,
+      runTimes: new RunTimes(performance.now()),
+      count: () => ({
+        waiting: 0,
+        started: this.#calls.size,
+        done: this.#done,
+      }),
+    });
+    const tell = async (what: Record<string, string>) => {
+      try {
+        await broker.report(worker, what);
+      } catch (error) {
+        brokerLog.debug("Cannot report: {error}", { error });
+      }
+    };
+    while (!stopping.aborted) {
+      await tell(health.report());
+      await sleep(REPORT_EVERY_MS, stopping);
+    }
+    await tell({});
   }
 
   async #take(program: CronProgram, stopping: AbortSignal): Promise<void> {
@@ -172,6 +209,7 @@ export class CronRunner {
       jobLog.info(done ? "Cron {name} has run" : "Cron {name} failed", {
         name,
       });
+      if (done) this.#done++;
       if (done || backoffMs === undefined || stopping.aborted) return;
       await sleep(backoffMs, stopping);
       if (stopping.aborted) return;

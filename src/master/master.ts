@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { lifecycleLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
 import { sleep } from "../time/sleep.ts";
@@ -13,6 +12,7 @@ import {
   type WorkerExit,
   WorkerProcess,
 } from "./worker_process.ts";
+import { randomHex, workerName } from "./worker_name.ts";
 
 /** What a master needs to know. */
 export interface MasterOptions {
@@ -384,14 +384,4 @@ export class Master {
       if (worker?.name === name) return worker;
     }
   }
-}
-
-/** A name that was never used before: names tell leases apart. */
-function workerName(): string {
-  const host = hostname().replace(/[^A-Za-z0-9-]/g, "-").slice(0, 30);
-  return `${host}-${Deno.pid}-${randomHex(6)}`;
-}
-
-function randomHex(bytes: number): string {
-  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
 }

@@ -172,6 +172,7 @@ class MemoryMqk implements TestMqk {
         current: () => this.#worker.current()?.current,
         store: this.#sent,
         now,
+        control,
       },
       standalone,
     });

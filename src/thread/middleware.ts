@@ -14,6 +14,7 @@ import type { ModuleLoader } from "../loader/load.ts";
 import { LoadError } from "../loader/load_error.ts";
 import { shorten } from "../loader/locate.ts";
 import type { RunningJob } from "./running_job.ts";
+import { stream, streamedValues } from "./streamed.ts";
 
 /**
  * The default exports of modules, in their order.
@@ -50,13 +51,22 @@ export function withMiddleware(
   const { call, self } = found;
   return {
     self: undefined,
-    call: (...args) =>
-      runWithin(
+    call: (...args) => {
+      const job = current()!;
+      return runWithin(
         middleware,
-        middlewareJob(current()!),
-        () => Reflect.apply(call, self, args),
-      ),
+        middlewareJob(job),
+        async () => await whole(await Reflect.apply(call, self, args), job),
+      );
+    },
   };
+}
+
+/** The result of a job; of one that streams, when it has streamed all. */
+async function whole(returned: unknown, job: RunningJob): Promise<unknown> {
+  if (typeof returned !== "object" || returned === null) return returned;
+  const values = streamedValues(returned);
+  return values === undefined ? returned : await stream(values, job);
 }
 
 function middlewareJob({ batch, message, current }: RunningJob): MiddlewareJob {

@@ -338,7 +338,7 @@ export class QueueWorker {
       others.forEach((queue, index) => {
         if (counts[index].ready === 0 || stopping.aborted) return;
         brokerLog.warn(
-          "Queue {queue} has {ready} jobs, and this command does not serve it",
+          "Queue {queue} has jobs that wait ({ready}), and this command does not serve it",
           { queue, ready: counts[index].ready },
         );
       });

@@ -119,6 +119,8 @@ Deno.test("a handler that runs ends before the process, and is called no second 
   const process = await project.start("a");
   await project.run("slow");
   await eventually(() => assert.ok(project.notes().includes("begun")), 20_000);
+  const queues = await mqk(["queues", "--interval=0.1", "-s", project.dsn]);
+  assert.match(queues.stdout, new RegExp(`^${QUEUE} active `, "m"));
   await project.run("slow");
   await eventually(() => {
     assert.ok(process.stderr.some((line) => /still runs/.test(line)));

@@ -168,6 +168,15 @@ for (const broker of ["redis", "sqlite"] as const) {
 
     const count = async (filter: string) =>
       objects(await run(`jobs --json ${filter}`)).length;
+    const gone = await site.client
+      .invoke({ job: "./jobs.ts#wait", delay: 600 }, 4);
+    assert.equal(await count("--state scheduled"), 2);
+    await gone.cancel();
+    assert.equal(await count("--state scheduled"), 1);
+    assert.deepEqual(
+      await run(`retry ${gone.id}`),
+      failure(`No job has the id ${gone.id}`),
+    );
     assert.equal(await count("--limit 100"), 7);
     assert.equal(await count("--limit 2"), 2);
     assert.equal(await count("--queue other"), 1);

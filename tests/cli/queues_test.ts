@@ -83,7 +83,7 @@ for (const broker of ["redis", "sqlite"] as const) {
     assert.deepEqual(await queues(), {
       code: 0,
       stdout: "",
-      stderr: "mqk: No queue was ever used\n",
+      stderr: `mqk: No queue was ever used in ${site.dsn}\n`,
     });
     assert.deepEqual(await queues("--queue", "no"), {
       code: 1,

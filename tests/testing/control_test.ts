@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import {
+  connect,
   invoke,
   invokeAll,
   invokeMany,
@@ -17,6 +18,19 @@ function open(options: TestOptions = {}): TestMqk {
   ran.length = 0;
   return testMqk({ root: ROOT, ...options });
 }
+
+Deno.test("a client that is connected in a test may pause and limit queues", async () => {
+  await using mqk = open();
+  await using client = connect();
+  const queue = client.queue("default");
+  await queue.pause();
+  await client.invoke(NOTE, "a");
+  await mqk.run();
+  assert.deepEqual(ran, []);
+  await queue.resume();
+  await mqk.run();
+  assert.deepEqual(ran, ["a"]);
+});
 
 Deno.test("a job that is cancelled before a run does not run", async () => {
   await using mqk = open();

@@ -19,6 +19,14 @@ for (const name of ["now", "later"]) {
   });
 }
 
+Deno.test("middleware is around a job that streams until it has streamed all", async () => {
+  await using thread = await TestThread.start({ use: [MARKS, STRICT] });
+  const outcome = await thread.call(`${JOBS}#streams`, false);
+  assert.deepEqual(JSON.parse(outcome!), ["outer", "after outer"]);
+  const ended = await thread.run(message(`${JOBS}#streams`, { args: [true] }));
+  assert.equal(ended.kind === "retry" && ended.error.name, "TypeError");
+});
+
 Deno.test("without middleware nothing is around a job", async () => {
   await using thread = await TestThread.start();
   assert.equal(await thread.call(`${JOBS}#now`), "[]");

@@ -13,7 +13,7 @@ import {
   type WorkerRecord,
 } from "../inspector.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
-import { cancel } from "./cancelling.ts";
+import { cancel, readCancelled } from "./cancelling.ts";
 import type { Connection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { readCounts } from "./counts.ts";
@@ -147,6 +147,11 @@ export class RedisInspector implements Inspector {
       this.#space,
     );
     return cancel(this.#runner, successors, this.#space.of(queue), jobs);
+  }
+
+  async cancelled(queue: string): Promise<readonly string[]> {
+    const keys = this.#space.of(queue);
+    return (await readCancelled(this.#connection, keys, 0)).ids;
   }
 
   async remove(record: JobRecord, ties?: Ties): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Cancellation } from "../broker.ts";
-import { cancel, forgetCancelled } from "./cancelling.ts";
+import { cancel, forgetCancelled, readCancelled } from "./cancelling.ts";
 import { readRule } from "./rules.ts";
 import { sendTied } from "./tied.ts";
 import { uniqueJob } from "./unique.ts";
@@ -153,6 +153,14 @@ export class SqliteInspector implements Inspector {
     );
   }
 
+  async cancelled(queue: string): Promise<readonly string[]> {
+    const { ids } = await this.#transactions.read(
+      "read what is cancelled",
+      () => readCancelled(this.#store, queue, 0),
+    );
+    return ids;
+  }
+
   remove(record: JobRecord, ties?: Ties): Promise<boolean> {
     return this.#transactions.write("remove a job", () => {
       if (record.state === "blocked") {
@@ -196,15 +204,18 @@ export class SqliteInspector implements Inspector {
       "SELECT done, failed FROM total WHERE queue = ?",
       queue,
     ) ?? [0, 0]) as number[];
-    const { records } = readJobs(
-      this.#store,
-      name,
-      "ready",
-      sourcesOf("ready")[0],
-      START,
-      NEARBY_JOBS,
-    );
-    const next = records.find(({ text }) => saysWhenSent(text)) ?? records[0];
+    let next: JobRecord | undefined;
+    for (const source of sourcesOf("ready")) {
+      const { records } = readJobs(
+        this.#store,
+        name,
+        "ready",
+        source,
+        START,
+        NEARBY_JOBS,
+      );
+      next ??= records.find(({ text }) => saysWhenSent(text)) ?? records[0];
+    }
     return { queue: name, counts, done, failed, paused, next: next?.text };
   }
 }

@@ -94,6 +94,18 @@ export function inspectorCases(test: Test): void {
     await s.counts({ ready: 1 });
   });
 
+  test("of a queue with groups the next job is seen as well", async (s) => {
+    const entries = ["a", "b"].map((message) => ({
+      id: s.newId(),
+      queue: s.queue,
+      message,
+      group: message,
+    }));
+    await s.broker.enqueue(entries);
+    const [{ next }] = await s.inspector.look([s.queue]);
+    assert.equal(next, "a");
+  });
+
   test("remove takes an entry out of the failed set, once", async (s) => {
     await fail(s, "a", "b");
     const [first, second] = await s.jobs("failed");

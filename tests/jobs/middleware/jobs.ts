@@ -10,6 +10,15 @@ export async function later(): Promise<readonly string[]> {
   return [...marks()];
 }
 
+export async function* streams(
+  fails: boolean,
+): AsyncGenerator<string, string[]> {
+  yield marks().join(" ");
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  if (fails) throw new TypeError("no");
+  return [...marks()];
+}
+
 export function seen(_a: number): void {}
 
 export function fails(_wish?: string): void {
