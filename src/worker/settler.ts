@@ -1,17 +1,20 @@
 import type { Ending, Holdings } from "./holdings.ts";
 import { BATCH_BYTES, BATCH_JOBS } from "./prefetch.ts";
 
+/** Commands under way: with one, broker and job thread wait for each other. */
+const COMMANDS_IN_FLIGHT = 3;
+
 /**
- * Settles outcomes in batches: what ends while one command is under way is
- * sent together in the next. A broker that is slow so gets larger batches, and
- * the commands of a queue stay in order.
+ * Settles outcomes in batches: what ends while a command is under way is sent
+ * together in the next one, so a broker that is slow gets larger batches. Only
+ * a full batch is sent beside another.
  */
 export class Settler {
   readonly #holdings: Holdings;
   readonly #onError: (error: unknown) => void;
   readonly #onSettled: () => void;
+  readonly #commands = new Set<Promise<void>>();
   #gathered: Ending[] = [];
-  #running: Promise<void> | undefined;
 
   /**
    * @param onError Is told why a settle was given up: fenced, or at the end.
@@ -27,28 +30,41 @@ export class Settler {
     this.#onSettled = onSettled;
   }
 
-  /** Adds outcomes; they are sent as soon as the last command was answered. */
+  /** Adds outcomes; they are sent as soon as a command may go. */
   add(endings: readonly Ending[]): void {
-    if (endings.length === 0) return;
     for (const ending of endings) this.#gathered.push(ending);
-    this.#running ??= this.#run();
+    this.#send();
   }
 
   /** Resolves when all that was added is settled. */
   async flush(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    while (this.#commands.size > 0) await Promise.all(this.#commands);
   }
 
-  async #run(): Promise<void> {
+  #send(): void {
+    while (this.#gathered.length > 0 && this.#maySend()) {
+      const command = this.#settle(this.#next()).then((settled) => {
+        this.#commands.delete(command);
+        if (settled) this.#send();
+      });
+      this.#commands.add(command);
+    }
+  }
+
+  #maySend(): boolean {
+    const { size } = this.#commands;
+    return size === 0 ||
+      size < COMMANDS_IN_FLIGHT && this.#gathered.length >= BATCH_JOBS;
+  }
+
+  async #settle(endings: readonly Ending[]): Promise<boolean> {
     try {
-      while (this.#gathered.length > 0) {
-        await this.#holdings.settle(this.#next());
-        this.#onSettled();
-      }
+      await this.#holdings.settle(endings);
+      this.#onSettled();
+      return true;
     } catch (error) {
       this.#onError(error);
-    } finally {
-      this.#running = undefined;
+      return false;
     }
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Flight } from "../../src/worker/flight.ts";
 import type { Ending, Holdings } from "../../src/worker/holdings.ts";
 import { Settler } from "../../src/worker/settler.ts";
+import { eventually } from "../harness/eventually.ts";
 
 Deno.test("what ends while a settle is under way is settled together, in order", async () => {
   const sent: string[][] = [];
@@ -31,10 +32,32 @@ Deno.test("what ends while a settle is under way is settled together, in order",
   settler.add([ending("c")]);
   assert.deepEqual(sent, [["a"]]);
   gates[0]();
-  await Promise.resolve();
-  await Promise.resolve();
-  assert.deepEqual(sent, [["a"], ["b", "c"]]);
+  await eventually(() => assert.deepEqual(sent, [["a"], ["b", "c"]]));
   gates[1]();
+  await settler.flush();
+});
+
+Deno.test("full batches are sent beside each other, three at a time", async () => {
+  const sent: number[] = [];
+  const gates: (() => void)[] = [];
+  const settle = (endings: readonly Ending[]) => {
+    sent.push(endings.length);
+    return new Promise<void>((resolve) => gates.push(resolve));
+  };
+  const settler = new Settler(
+    { settle } as Holdings,
+    (error) => assert.fail(`${error}`),
+  );
+  const settlement = { kind: "done", token: "t" } as const;
+  const ending: Ending = { flight: {} as Flight, index: 0, settlement };
+  for (let batch = 0; batch < 4; batch++) settler.add(Array(500).fill(ending));
+  settler.add([ending]);
+  assert.deepEqual(sent, [500, 500, 500]);
+  gates[0]();
+  await eventually(() => assert.deepEqual(sent, [500, 500, 500, 500]));
+  for (const gate of gates.slice(1)) gate();
+  await eventually(() => assert.deepEqual(sent, [500, 500, 500, 500, 1]));
+  gates[4]();
   await settler.flush();
 });
 
