@@ -165,8 +165,13 @@ export function splitId(id: string): IdParts {
   return {
     producer,
     field,
-    bucket: producer + "." + Math.floor(Number(field) / BUCKET_JOBS),
+    bucket: producer + "." + bucketNumber(field),
   };
+}
+
+/** Which of its producer's buckets has this field. */
+export function bucketNumber(field: string): number {
+  return Math.floor(Number(field) / BUCKET_JOBS);
 }
 
 const TYPES: readonly (readonly [RegExp, string])[] = [

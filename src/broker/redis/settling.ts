@@ -10,7 +10,7 @@ import {
   type OutcomeRecord,
   type Settlement,
 } from "../broker.ts";
-import { type QueueKeys, splitId } from "./keys.ts";
+import { bucketNumber, type QueueKeys, splitId } from "./keys.ts";
 import type { Limits } from "../limits.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
@@ -25,6 +25,11 @@ export interface SettleCall {
 }
 
 interface Bucket {
+  /** What its ids begin with. */
+  readonly prefix: string;
+  readonly number: number;
+  /** Fields of all buckets of its producer. */
+  readonly numbers: string[];
   readonly tokens: string[];
   /** Field, outcome, field, outcome, ... */
   readonly fields: string[];
@@ -206,7 +211,10 @@ function settleKeys(
 class Outcomes {
   readonly #keys: QueueKeys;
   readonly #buckets = new Map<string, Bucket>();
-  readonly #events = new Map<string, string>();
+  /** Producer to the numbers of its jobs. */
+  readonly #events = new Map<string, string[]>();
+  /** The bucket of the last id; mostly that of the next one. */
+  #last: Bucket | undefined;
   /** Producer to its outcomes, if they are few and short. */
   #told: Map<string, string[]> | undefined;
 
@@ -216,19 +224,30 @@ class Outcomes {
   }
 
   add(id: string, outcome: string, token?: string): void {
-    const { producer, field, bucket: name } = splitId(id);
-    let bucket = this.#buckets.get(name);
-    if (bucket === undefined) {
-      this.#buckets.set(name, bucket = { tokens: [], fields: [] });
-    }
+    const field = id.slice(id.lastIndexOf(".") + 1);
+    let bucket = this.#last;
+    if (
+      bucket === undefined || bucketNumber(field) !== bucket.number ||
+      bucket.prefix.length + field.length !== id.length ||
+      !id.startsWith(bucket.prefix)
+    ) bucket = this.#last = this.#bucketOf(id);
     if (token !== undefined) bucket.tokens.push(token);
     bucket.fields.push(field, outcome);
-    const numbers = this.#events.get(producer);
-    this.#events.set(
-      producer,
-      numbers === undefined ? field : numbers + "," + field,
-    );
-    if (this.#told !== undefined) this.#tell(producer, outcome);
+    bucket.numbers.push(field);
+    if (this.#told !== undefined) this.#tell(splitId(id).producer, outcome);
+  }
+
+  #bucketOf(id: string): Bucket {
+    const { producer, field, bucket: name } = splitId(id);
+    let bucket = this.#buckets.get(name);
+    if (bucket !== undefined) return bucket;
+    let numbers = this.#events.get(producer);
+    if (numbers === undefined) this.#events.set(producer, numbers = []);
+    const prefix = producer + ".";
+    const number = bucketNumber(field);
+    bucket = { prefix, number, numbers, tokens: [], fields: [] };
+    this.#buckets.set(name, bucket);
+    return bucket;
   }
 
   /** How many buckets. */
@@ -254,7 +273,8 @@ class Outcomes {
 
   appendEvents(args: string[]): void {
     args.push(String(this.#events.size));
-    for (const [producer, numbers] of this.#events) {
+    for (const [producer, fields] of this.#events) {
+      const numbers = fields.join(",");
       const told = this.#told?.get(producer);
       const text = told === undefined
         ? numbers
