@@ -34,6 +34,41 @@ const START_WITHIN_MS = 60_000;
 /** So much may be unknown of what the other thread's clock shows. */
 const CLOCKS_WITHIN_MS = 200;
 
+/**
+ * The Web Worker while its program is loaded, which takes as long as to open a
+ * broker, and goes on beside it.
+ */
+export class LoadingThread {
+  readonly options: ThreadOptions;
+  /** In the compiled program. */
+  readonly folders: ModuleFolders | undefined;
+  readonly thread: globalThis.Worker;
+  /** Rejects if the thread dies, at whatever time. */
+  readonly death: Promise<never>;
+
+  /** Begins to load. */
+  constructor(config: WorkerConfig) {
+    this.folders = Deno.build.standalone ? moduleFolders() : undefined;
+    this.options = threadOptions(config, this.folders);
+    this.thread = new globalThis.Worker(
+      new URL("../thread/main.ts", import.meta.url),
+      {
+        type: "module",
+        name: "job thread",
+        deno: { permissions: threadPermissions(config, this.options.sandbox) },
+      },
+    );
+    this.death = new Promise((_, reject) => {
+      this.thread.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(event.message));
+      };
+    });
+    // It is heard of when the thread is started.
+    this.death.catch(() => {});
+  }
+}
+
 /** The handle on the Web Worker that runs this process's jobs. */
 export class JobThread {
   readonly #thread: globalThis.Worker;
@@ -49,20 +84,10 @@ export class JobThread {
 
   /** Starts the thread; resolves when it is ready for jobs. */
   static async start(
-    config: WorkerConfig,
+    { thread, options, folders, death }: LoadingThread,
     lease: Lease,
     events: JobThreadEvents,
   ): Promise<JobThread> {
-    const folders = Deno.build.standalone ? moduleFolders() : undefined;
-    const options = threadOptions(config, folders);
-    const thread = new globalThis.Worker(
-      new URL("../thread/main.ts", import.meta.url),
-      {
-        type: "module",
-        name: "job thread",
-        deno: { permissions: threadPermissions(config, options.sandbox) },
-      },
-    );
     const { port1, port2 } = new MessageChannel();
     const self = new JobThread(thread, port1);
     const ready = Promise.withResolvers<void>();
@@ -75,11 +100,10 @@ export class JobThread {
       () => ready.reject(new Error("The job thread did not start in 60 s")),
       START_WITHIN_MS,
     );
-    thread.onerror = (event) => {
-      event.preventDefault();
-      ready.reject(new Error(event.message));
-      events.died(event.message);
-    };
+    death.catch((error) => {
+      ready.reject(error);
+      events.died(error.message);
+    });
     port1.onmessage = ({ data }: MessageEvent<FromThread>) => {
       switch (data.kind) {
         case "ready":

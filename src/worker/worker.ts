@@ -13,7 +13,7 @@ import { Intake } from "./intake.ts";
 import { JobCalls } from "./job_calls.ts";
 import { JobCounts } from "./job_counts.ts";
 import { JobLog } from "./job_log.ts";
-import { JobThread } from "./job_thread.ts";
+import { JobThread, LoadingThread } from "./job_thread.ts";
 import { JobUpdates } from "./job_updates.ts";
 import { Lease } from "./lease.ts";
 import { watchMemory } from "./memory.ts";
@@ -68,6 +68,7 @@ export class QueueWorker {
     config: WorkerConfig,
     report: (report: Report) => void,
   ): Promise<QueueWorker> {
+    const thread = new LoadingThread(config);
     let broker = await openBroker(config.dsn);
     if (config.verbosity >= 3) broker = traced(broker);
     await broker.register(config.queues);
@@ -75,11 +76,11 @@ export class QueueWorker {
       await recover(broker, config.queues, config.predecessor);
     }
     const worker = new QueueWorker(config, broker, report);
-    await worker.#open();
+    await worker.#open(thread);
     return worker;
   }
 
-  async #open(): Promise<void> {
+  async #open(loading: LoadingThread): Promise<void> {
     const calls = new JobCalls(
       this.#broker,
       (batch, index) => this.#jobs.unlock(batch, index),
@@ -97,7 +98,7 @@ export class QueueWorker {
         this.#wear(jobs.length);
       },
     });
-    const thread = await JobThread.start(this.#config, this.#lease, {
+    const thread = await JobThread.start(loading, this.#lease, {
       ended: (batch, jobs, ran) => {
         const queue = this.#jobs.queueOf(batch);
         if (queue !== undefined) this.#counts?.ran(queue, ran);
