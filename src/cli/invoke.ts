@@ -2,7 +2,7 @@ import { Command, Option } from "npm:commander@15.1.0";
 import { printDsn } from "../broker/dsn.ts";
 import type { Client } from "../client/client.ts";
 import type { Job } from "../client/job.ts";
-import { JobFailedError } from "../errors.ts";
+import { JobCancelledError, JobFailedError } from "../errors.ts";
 import type { JobSpec } from "../job/policy.ts";
 import { parseReference } from "../job/reference.ts";
 import { parseArgument } from "./argument.ts";
@@ -171,7 +171,7 @@ async function printResult(
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     printError(
-      error instanceof JobFailedError
+      error instanceof JobFailedError || error instanceof JobCancelledError
         ? error.message
         : `Job ${job.id}: ${error.message}`,
     );

@@ -40,7 +40,7 @@ export function startLogging(options: LogOptions): Logging {
   };
   const print = (record: LogRecord) => passOn(format(record));
   const throttle = new FinishedThrottle((count) =>
-    print(ownRecord(`${count} jobs finished`, "info"))
+    print(ownRecord(`${count} more jobs finished`, "info"))
   );
   configureSync({
     reset: true,

@@ -100,7 +100,7 @@ export class JobLog implements Disposable {
       const { uncounted: count } = share;
       share.lines = share.uncounted = 0;
       if (count === 0) continue;
-      if (kind === "finished") jobLog.info("{count} jobs finished", { count });
+      if (kind === "finished") jobLog.info("{count} more jobs finished", { count });
       else jobLog.warn("{count} more jobs {kind}", { count, kind });
     }
   }

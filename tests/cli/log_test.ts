@@ -80,7 +80,7 @@ Deno.test("beyond 100 finished jobs a second only their number is logged", async
   const lines = texts(await logged(0, act));
   assert.equal(lines.length, 101);
   assert.equal(lines[99], "INFO: Job finished and result is 99");
-  assert.equal(lines[100], "INFO: 50 jobs finished");
+  assert.equal(lines[100], "INFO: 50 more jobs finished");
   assert.equal((await logged(1, act)).length, 150);
 });
 
