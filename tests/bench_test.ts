@@ -127,20 +127,26 @@ Deno.test("a busy machine is warned of, a quiet one is not", () => {
   assert.match(busyWarning(1.5, 2)!, /load 1\.5 on 2 cores/);
 });
 
-Deno.test("the benchmark measures and counts a case of all subjects", async () => {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "--no-check", "--allow-all"],
-      fileURLToPath(import.meta.resolve("../bench/main.ts")),
-      ...["--only", "enqueue/batches", "--rounds", "1", "--scale", "0.01"],
-      "--json",
-    ],
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stderr));
-  const { rows } = JSON.parse(new TextDecoder().decode(stdout));
-  assert.equal(rows.length, 1);
-  for (const subject of ["mqk", "limit", "bullmq", "beeQueue"]) {
-    assert.equal(rows[0].cells[subject].kind, "figure", subject);
-    assert.ok(rows[0].cells[subject].median > 0);
-  }
-});
+for (
+  const [name, subjects] of [
+    ["enqueue/batches", ["mqk", "limit", "bullmq", "beeQueue"]],
+    ["drain/results", ["mqk", "limit", "bullmq", "beeQueue"]],
+    ["drain/fast", ["mqk", "limit"]],
+  ] as const
+) {
+  Deno.test(`the benchmark measures and counts ${name} of ${subjects.length} subjects`, async () => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--no-check", "--allow-all"],
+        fileURLToPath(import.meta.resolve("../bench/main.ts")),
+        ...["--only", name, "--rounds", "1", "--scale", "0.01", "--json"],
+      ],
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const { rows } = JSON.parse(new TextDecoder().decode(stdout));
+    for (const subject of subjects) {
+      assert.equal(rows[0].cells[subject].kind, "figure", subject);
+      assert.ok(rows[0].cells[subject].median > 0);
+    }
+  });
+}

@@ -8,7 +8,8 @@ import { createClient } from "npm:@redis/client@6.3.1";
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../../src/broker/broker.ts";
 import { QueueKeys } from "../../src/broker/redis/keys.ts";
 import { LIMITS } from "../../src/broker/limits.ts";
-import { Scripts } from "../../src/broker/redis/scripts.ts";
+import { reserve, take } from "../../src/broker/redis/reserve.ts";
+import { type ScriptRunner, Scripts } from "../../src/broker/redis/scripts.ts";
 import { settleCalls } from "../../src/broker/redis/settling.ts";
 import { encodeMessage } from "../../src/job/message.ts";
 import { DEFAULT_RETRIES, DEFAULT_TTL_SECONDS } from "../../src/job/policy.ts";
@@ -29,6 +30,7 @@ import {
 /** As long as the names that MQK gives to its producers. */
 const PRODUCER = "bareClient";
 const WORKER = "bare-client-0001";
+const BATCH = { limit: MAX_BATCH_JOBS, bytes: MAX_BATCH_BYTES } as const;
 const PUSHED = "bare:pushed";
 const STARTED = "bare:started";
 
@@ -45,43 +47,45 @@ function idOf(n: number): string {
   return `${PRODUCER}.${n}`;
 }
 
-/** Reserves and settles; while Redis works on one batch, we do on another. */
-async function drain(send: Send, order: DrainOrder): Promise<DrainAnswer> {
+/** Calls the scripts as the broker does. */
+async function openRunner(send: Send): Promise<ScriptRunner> {
   const scripts = new Scripts();
   for (const command of scripts.loading()) await send(command);
+  return {
+    run: (name, keys, args) =>
+      send([
+        "EVALSHA",
+        scripts.get(name).sha,
+        String(keys.length),
+        ...keys,
+        ...args,
+      ]),
+  };
+}
+
+/** Reserves and settles; while Redis works on one batch, we do on another. */
+async function drain(send: Send, order: DrainOrder): Promise<DrainAnswer> {
+  const runner = await openRunner(send);
   const keys = new QueueKeys(queueName(0));
-  const held = keys.held(WORKER);
   let known = 0;
-  const reserve = () =>
-    send([
-      "EVALSHA",
-      scripts.get("reserve").sha,
-      "8",
-      ...[keys.meta, keys.workers, held, keys.crashed, keys.suspect],
-      ...[keys.inbox, keys.ready, keys.failed],
-      WORKER,
-      String(MAX_BATCH_JOBS),
-      String(MAX_BATCH_BYTES),
-      String(known),
-      "0",
-      String(LIMITS.messageBytes),
-      String(LIMITS.failed),
-    ]) as Promise<[string, number, number, string[]]>;
-  const settle = async (batch: number, from: number, count: number) => {
-    const settlements = Array.from({ length: count }, (_, i) => ({
+  const next = () =>
+    reserve(runner, LIMITS, WORKER, keys, { ...BATCH, known, idle: false });
+  const settle = async (tokens: readonly string[], from: number) => {
+    const settlements = tokens.map((token, i) => ({
       kind: "done" as const,
-      token: `${batch}:${i}`,
+      token,
       id: order.kept ? idOf(from + i) : undefined,
       outcome: order.kept ? "3" : undefined,
     }));
-    for (const call of settleCalls(keys, WORKER, settlements, LIMITS)) {
-      const [removed] = await send([
-        "EVALSHA",
-        scripts.get("settle").sha,
-        String(call.keys.length),
-        ...call.keys,
-        ...call.args,
-      ]) as number[];
+    for (
+      const { keys: own, args } of settleCalls(
+        keys,
+        WORKER,
+        settlements,
+        LIMITS,
+      )
+    ) {
+      const [removed] = await runner.run("settle", own, args) as number[];
       settled += removed;
     }
   };
@@ -90,16 +94,16 @@ async function drain(send: Send, order: DrainOrder): Promise<DrainAnswer> {
   const cpu = cpuSeconds();
   let settled = 0;
   let reserved = 0;
-  let reply = reserve();
+  let reply = next();
   const settles: Promise<void>[] = [];
   for (;;) {
-    const [, batch, , messages] = await reply;
-    if (messages.length === 0) break;
-    known += messages.length;
-    reply = reserve();
-    settles.push(settle(batch, reserved, messages.length));
-    known -= messages.length;
-    reserved += messages.length;
+    const { tokens } = await reply;
+    if (tokens.length === 0) break;
+    known += tokens.length;
+    reply = next();
+    settles.push(settle(tokens, reserved));
+    known -= tokens.length;
+    reserved += tokens.length;
   }
   await Promise.all(settles);
   return {
@@ -111,28 +115,16 @@ async function drain(send: Send, order: DrainOrder): Promise<DrainAnswer> {
 }
 
 /** Fast mode: takes, and nothing else. */
-async function take(send: Send): Promise<DrainAnswer> {
-  const scripts = new Scripts();
-  for (const command of scripts.loading()) await send(command);
+async function takeAll(send: Send): Promise<DrainAnswer> {
+  const runner = await openRunner(send);
   const keys = new QueueKeys(queueName(0));
-  const next = () =>
-    send([
-      "EVALSHA",
-      scripts.get("take").sha,
-      "6",
-      ...[keys.meta, keys.inbox, keys.ready],
-      ...[keys.suspect, keys.crashed, keys.failed],
-      String(MAX_BATCH_JOBS),
-      String(MAX_BATCH_BYTES),
-      String(LIMITS.messageBytes),
-      String(LIMITS.failed),
-    ]) as Promise<string[]>;
+  const next = () => take(runner, LIMITS, keys, BATCH);
   await ready();
   const firstMs = nowMs();
   const cpu = cpuSeconds();
   let counted = 0;
   for (let reply = next();;) {
-    const messages = await reply;
+    const { messages } = await reply;
     if (messages.length === 0) break;
     reply = next();
     counted += messages.length;
@@ -173,7 +165,7 @@ await obey({
 
   async drain(order) {
     const send = await open(order.dsn);
-    return order.fast ? await take(send) : await drain(send, order);
+    return order.fast ? await takeAll(send) : await drain(send, order);
   },
 
   async serve({ dsn }) {
