@@ -100,8 +100,9 @@ export class JobLog implements Disposable {
       const { uncounted: count } = share;
       share.lines = share.uncounted = 0;
       if (count === 0) continue;
-      if (kind === "finished") jobLog.info("{count} more jobs finished", { count });
-      else jobLog.warn("{count} more jobs {kind}", { count, kind });
+      if (kind === "finished") {
+        jobLog.info("{count} more jobs finished", { count });
+      } else jobLog.warn("{count} more jobs {kind}", { count, kind });
     }
   }
 }
