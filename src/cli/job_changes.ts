@@ -60,14 +60,14 @@ export async function cancelJob(
   if (state === "failed") return ENDED;
   const id = message?.id;
   if (id === undefined) return "it has no id";
-  const outcome = outcomeOf(message!);
+  const outcome = outcomeOf(message);
   const [done] = await inspector.cancel(queue, [{ id, dueMs: atMs, outcome }]);
   return done ? undefined : ENDED;
 }
 
 /** What whoever waits for a cancelled job is to be told, if anybody may wait. */
-function outcomeOf({ id, result }: Message): string | undefined {
-  if (!result || !isJobId(id)) return undefined;
+function outcomeOf(message: Message | undefined): string | undefined {
+  if (!message?.result || !isJobId(message.id)) return undefined;
   return encodeOutcome({ kind: "cancelled" });
 }
 
@@ -84,10 +84,10 @@ export async function deleteJob(
     ? undefined
     : tiesOf(message);
   if (!await inspector.remove(record, ties)) return GONE;
-  if (record.state !== "failed" && message?.id !== undefined) {
-    const outcome = outcomeOf(message);
-    const gone = { id: message.id, dueMs: 0, outcome, gone: true } as const;
-    if (outcome !== undefined) await inspector.cancel(record.queue, [gone]);
+  const outcome = record.state === "failed" ? undefined : outcomeOf(message);
+  if (outcome !== undefined) {
+    const gone = { id: message!.id!, dueMs: 0, outcome, gone: true } as const;
+    await inspector.cancel(record.queue, [gone]);
   }
   return undefined;
 }

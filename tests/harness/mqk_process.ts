@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { eventually } from "./eventually.ts";
 
+/** A test whose program does not end is red, not endless. */
+const END_WITHIN_MS = 300_000;
+
 /** How a program ended. */
 export interface MqkEnd {
   readonly code: number;
@@ -72,8 +75,8 @@ export class MqkProcess implements AsyncDisposable {
     this.#child = command(...how).spawn();
     this.pid = this.#child.pid;
     this.#read = Promise.all([
-      collect(this.#child.stderr, this.stderr),
-      collect(this.#child.stdout, this.stdout),
+      collectLines(this.#child.stderr, this.stderr),
+      collectLines(this.#child.stdout, this.stdout),
     ]);
     this.status = this.#child.status.then((status) => {
       this.#ended = true;
@@ -132,11 +135,20 @@ export class MqkProcess implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Waits for its end and answers with the exit code. */
+  /** Waits for its end, for some minutes at most, and answers with its code. */
   async exitCode(): Promise<number> {
-    const { code } = await this.status;
-    await this.#read;
-    return code;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const lines = this.stderr.slice(-20).join("\n");
+      reject(new assert.AssertionError({ message: `It runs on:\n${lines}` }));
+    }, END_WITHIN_MS);
+    try {
+      const { code } = await Promise.race([this.status, promise]);
+      await this.#read;
+      return code;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -151,7 +163,8 @@ export class MqkProcess implements AsyncDisposable {
   }
 }
 
-async function collect(
+/** Appends the lines of a stream, as they come. */
+export async function collectLines(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   lines: string[],
 ): Promise<void> {

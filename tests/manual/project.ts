@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../harness/eventually.ts";
+import { collectLines } from "../harness/mqk_process.ts";
 import { freePort, RedisServer } from "../harness/redis_server.ts";
 import { TempDir } from "../harness/temp_dir.ts";
 
@@ -66,8 +67,8 @@ export class ReaderProject implements AsyncDisposable {
     const child = (await this.#shell(`exec ${script}`, "app")).spawn();
     const lines: string[] = [];
     const read = Promise.all([
-      collect(child.stdout, lines),
-      collect(child.stderr, lines),
+      collectLines(child.stdout, lines),
+      collectLines(child.stderr, lines),
     ]).then(() => {});
     this.#background.push({ child, lines, read });
     await eventually(() => {
@@ -119,17 +120,4 @@ export class ReaderProject implements AsyncDisposable {
       stderr: "piped",
     });
   }
-}
-
-async function collect(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  lines: string[],
-): Promise<void> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const whole = (rest + text).split("\n");
-    rest = whole.pop()!;
-    lines.push(...whole);
-  }
-  if (rest !== "") lines.push(rest);
 }

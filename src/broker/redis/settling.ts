@@ -25,8 +25,7 @@ export interface SettleCall {
 }
 
 interface Bucket {
-  /** What its ids begin with. */
-  readonly prefix: string;
+  readonly producer: string;
   readonly number: number;
   /** Fields of all buckets of its producer. */
   readonly numbers: string[];
@@ -228,13 +227,13 @@ class Outcomes {
     let bucket = this.#last;
     if (
       bucket === undefined || bucketNumber(field) !== bucket.number ||
-      bucket.prefix.length + field.length !== id.length ||
-      !id.startsWith(bucket.prefix)
+      bucket.producer.length + 1 + field.length !== id.length ||
+      !id.startsWith(bucket.producer)
     ) bucket = this.#last = this.#bucketOf(id);
     if (token !== undefined) bucket.tokens.push(token);
     bucket.fields.push(field, outcome);
     bucket.numbers.push(field);
-    if (this.#told !== undefined) this.#tell(splitId(id).producer, outcome);
+    if (this.#told !== undefined) this.#tell(bucket.producer, outcome);
   }
 
   #bucketOf(id: string): Bucket {
@@ -243,9 +242,8 @@ class Outcomes {
     if (bucket !== undefined) return bucket;
     let numbers = this.#events.get(producer);
     if (numbers === undefined) this.#events.set(producer, numbers = []);
-    const prefix = producer + ".";
     const number = bucketNumber(field);
-    bucket = { prefix, number, numbers, tokens: [], fields: [] };
+    bucket = { producer, number, numbers, tokens: [], fields: [] };
     this.#buckets.set(name, bucket);
     return bucket;
   }

@@ -206,6 +206,7 @@ export class SqliteInspector implements Inspector {
     ) ?? [0, 0]) as number[];
     let next: JobRecord | undefined;
     for (const source of sourcesOf("ready")) {
+      if (next !== undefined) break;
       const { records } = readJobs(
         this.#store,
         name,
@@ -214,7 +215,7 @@ export class SqliteInspector implements Inspector {
         START,
         NEARBY_JOBS,
       );
-      next ??= records.find(({ text }) => saysWhenSent(text)) ?? records[0];
+      next = records.find(({ text }) => saysWhenSent(text)) ?? records[0];
     }
     return { queue: name, counts, done, failed, paused, next: next?.text };
   }
