@@ -15,8 +15,12 @@ const names = [...Deno.readDirSync(folder)]
   .map((name) => name.slice(0, -".lua".length))
   .sort();
 
+/** A script without what only its readers need: each worker sends them all. */
 function read(name: string): string {
-  return Deno.readTextFileSync(join(folder, `${name}.lua`));
+  const lines = Deno.readTextFileSync(join(folder, `${name}.lua`)).split("\n")
+    .map((line) => line.trimStart())
+    .filter((line) => line !== "" && !line.startsWith("--"));
+  return `${lines.join("\n")}\n`;
 }
 
 /** Goes in front of each script that uses what it defines. */
