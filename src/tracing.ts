@@ -3,9 +3,8 @@
  * started with `OTEL_DENO=true`, or what a program has registered.
  *
  * All copies of the package `@opentelemetry/api` meet in one slot of
- * `globalThis`, and this looks there as well. It does without the package: that
- * is an optional peer of the Redis client, so to import it would change how
- * that one is resolved, for all who trace nothing.
+ * `globalThis`, and this looks there as well. It does without the package, which
+ * would be loaded by all who trace nothing.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 import { lifecycleLog } from "../log.ts";
 
 /** A worker needs about this much memory, in bytes. */
-const WORKER_BYTES = 60e6;
+const WORKER_BYTES = 40e6;
 
 /** Warns if so many workers may need more memory than is free. */
 export function warnOfShortMemory(workers: number): void {

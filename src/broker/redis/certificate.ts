@@ -1,6 +1,6 @@
 /**
  * Says of a certificate that was refused what is wrong with it, where the
- * library says the same of all.
+ * runtime says the same of all.
  *
  * @module
  */

@@ -1,111 +1,220 @@
-/**
- * Clients of the Redis library, set up as we need them.
- *
- * @module
- */
-import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import { connect } from "node:tls";
-import { createClient } from "npm:@redis/client@6.3.1";
-import type {
-  HostPort,
-  RedisAddress,
-  SocketPath,
-  TlsFiles,
-} from "../redis_dsn.ts";
-import { explainRefusal } from "./certificate.ts";
-
-export type Client = ReturnType<typeof newClient>;
-
-const CHECK_WITHIN_MS = 4000;
+import { nextTick } from "node:process";
+import type { HostPort, RedisAddress, SocketPath } from "../redis_dsn.ts";
+import { ReplyError } from "./errors.ts";
+import { encode, type Reply, ReplyReader } from "./resp.ts";
+import { Socket } from "./socket.ts";
 
 /** Ways to use a client. */
 export interface ClientOptions {
-  /** It hears of keys that change. */
-  readonly tracking?: boolean;
+  /** It asks for tracking, and hears of each key that changed. */
+  readonly onInvalidate?: (key: string | null) => void;
   /** It speaks with a sentinel, which has no database. */
   readonly sentinel?: boolean;
+  /** Called once if it is lost after it was opened, and not closed. */
+  readonly onLost?: () => void;
 }
 
-/** A client that is not connected yet; throws if a file can't be read. */
-// The return type is what createClient gives for these options.
-// deno-lint-ignore explicit-function-return-type
-export function newClient(
-  { tls, user, password, database }: RedisAddress,
-  place: HostPort | SocketPath,
-  { tracking = false, sentinel = false }: ClientOptions = {},
-) {
-  return createClient({
-    ...sentinel ? {} : { username: user, password, database },
-    RESP: 3,
-    // We reconnect ourselves: nothing waits unseen, nothing is sent twice.
-    disableOfflineQueue: true,
-    socket: {
-      ...place,
-      ...(tls === undefined ? {} : tlsOptions(tls, place)),
-      reconnectStrategy: false,
-    },
-    commandOptions: { timeout: undefined },
-    disableClientInfo: true,
-    maintNotifications: "disabled",
-    emitInvalidate: tracking,
-  });
+/** More than so much text is written in several pieces. */
+const WRITE_LENGTH = 256 * 1024;
+
+/** A command whose answer has not come. */
+interface Pending {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+  /** It is answered by a push of this kind. */
+  readonly push?: string;
+  next?: Pending;
 }
 
 /**
- * Makes sure that an encrypted connection would be accepted. With TLS 1.3 a
- * server refuses a certificate after the handshake; the library then has no
- * listener for an instant, and the error would end the program.
- *
- * @throws {Error} Saying why it is refused.
+ * A client of one server, for one connection: what was sent is never sent again,
+ * nothing waits unseen, and it does not reconnect.
  */
-export async function checkTls(
-  { tls }: RedisAddress,
-  place: HostPort | SocketPath,
-): Promise<void> {
-  if (tls === undefined) return;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const options = { ...place, ...tlsOptions(tls, place) };
-  const socket = connect(options);
-  socket.on("error", reject);
-  socket.on("close", () => reject(new Error("the connection was closed")));
-  socket.setTimeout(CHECK_WITHIN_MS, () => reject(new Error("no answer")));
-  // Any answer will do, also that a password is missing.
-  socket.once("data", () => resolve());
-  socket.once("secureConnect", () => socket.write("PING\r\n"));
-  try {
-    await promise;
-  } catch (error) {
-    throw await explainRefusal(error as Error, options);
-  } finally {
-    socket.destroy();
+export class Client {
+  readonly #address: RedisAddress;
+  readonly #options: ClientOptions;
+  readonly #socket: Socket;
+  readonly #connected = Promise.withResolvers<void>();
+  readonly #reader: ReplyReader;
+  readonly #listeners = new Map<string, Set<(text: string) => void>>();
+  #first: Pending | undefined;
+  #last: Pending | undefined;
+  #unwritten: (readonly string[])[] = [];
+  #isOpen = false;
+  #end: Error | undefined;
+
+  /** Begins to connect; throws if a file of TLS can't be read. */
+  constructor(
+    address: RedisAddress,
+    place: HostPort | SocketPath,
+    options: ClientOptions = {},
+  ) {
+    this.#address = address;
+    this.#options = options;
+    this.#reader = new ReplyReader({
+      reply: (reply) => this.#answer(reply),
+      push: (items) => this.#push(items),
+    });
+    this.#socket = new Socket(address, place, {
+      connected: () => this.#connected.resolve(),
+      received: (bytes) => this.#received(bytes),
+      ended: (error) => this.#ended(error),
+    });
+    this.#connected.promise.catch(() => {});
   }
-}
 
-/** Files are read for each connection: a certificate may be renewed. */
-function tlsOptions(
-  { ca, cert, key, serverName }: TlsFiles,
-  place: HostPort | SocketPath,
-): { tls: true } & Record<string, unknown> {
-  const read = (path?: string) =>
-    path === undefined ? undefined : readFileSync(path, "utf8");
-  const host = "host" in place && isIP(place.host) === 0
-    ? place.host
-    : undefined;
-  return {
-    tls: true,
-    ca: read(ca),
-    cert: read(cert),
-    key: read(key),
-    servername: serverName ?? host,
-  };
-}
+  /**
+   * Resolves when it can be used.
+   *
+   * @throws {ReplyError} If the server does not let us in.
+   * @throws {Error} If it can't be reached.
+   */
+  async open(): Promise<void> {
+    const { user = "default", password, database } = this.#address;
+    const { sentinel = false, onInvalidate } = this.#options;
+    await this.#connected.promise;
+    const commands = [["HELLO", "3"]];
+    if (!sentinel) {
+      if (password !== undefined) commands[0].push("AUTH", user, password);
+      if (database !== 0) commands.push(["SELECT", String(database)]);
+    }
+    if (onInvalidate !== undefined) commands.push(["CLIENT", "TRACKING", "ON"]);
+    await Promise.all(commands.map((command) => this.call(command)));
+    this.#isOpen = true;
+  }
 
-/** Closes a client at once, whatever its state. */
-export function close(client: Client): void {
-  try {
-    client.destroy();
-  } catch {
-    // It was closed already.
+  /**
+   * Sends one command; what is sent in one turn is written together.
+   *
+   * @throws {ReplyError} If it was refused.
+   * @throws {Error} If no answer came.
+   */
+  call(command: readonly string[]): Promise<Reply> {
+    return this.#send(command);
+  }
+
+  /** Calls `listener` for each message of a channel. */
+  async subscribe(
+    channel: string,
+    listener: (text: string) => void,
+  ): Promise<void> {
+    let listeners = this.#listeners.get(channel);
+    if (listeners === undefined) {
+      this.#listeners.set(channel, listeners = new Set());
+    }
+    listeners.add(listener);
+    try {
+      await this.#send(["SUBSCRIBE", channel], "subscribe");
+    } catch (error) {
+      listeners.delete(listener);
+      throw error;
+    }
+  }
+
+  /** Ends what {@linkcode subscribe} began. */
+  async unsubscribe(
+    channel: string,
+    listener: (text: string) => void,
+  ): Promise<void> {
+    const listeners = this.#listeners.get(channel);
+    listeners?.delete(listener);
+    if (listeners?.size !== 0) return;
+    this.#listeners.delete(channel);
+    await this.#send(["UNSUBSCRIBE", channel], "unsubscribe");
+  }
+
+  /** Closes it at once, whatever its state; what is pending rejects. */
+  close(): void {
+    this.#socket.close();
+    this.#fail(new Error("the connection was closed"));
+  }
+
+  /** It keeps the program alive. */
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  /** It does not keep the program alive. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  #send(command: readonly string[], push?: string): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#end !== undefined) return reject(this.#end);
+      const pending: Pending = { resolve, reject, push };
+      if (this.#last === undefined) this.#first = pending;
+      else this.#last.next = pending;
+      this.#last = pending;
+      if (this.#unwritten.push(command) > 1) return;
+      // After all that is sent in this turn, whatever it awaits meanwhile.
+      nextTick(() => this.#write());
+    });
+  }
+
+  #write(): void {
+    const commands = this.#unwritten;
+    this.#unwritten = [];
+    if (this.#end !== undefined) return;
+    let from = 0;
+    let length = 0;
+    for (let i = 0; i < commands.length; i++) {
+      for (const argument of commands[i]) length += argument.length;
+      if (length < WRITE_LENGTH && i + 1 < commands.length) continue;
+      this.#socket.write(encode(commands.slice(from, i + 1)));
+      from = i + 1;
+      length = 0;
+    }
+  }
+
+  #received(bytes: Uint8Array): void {
+    try {
+      this.#reader.read(bytes);
+    } catch (error) {
+      this.#socket.close();
+      this.#ended(error as Error);
+    }
+  }
+
+  #answer(reply: Reply): void {
+    const pending = this.#take();
+    if (reply instanceof ReplyError) pending?.reject(reply);
+    else pending?.resolve(reply);
+  }
+
+  #take(): Pending | undefined {
+    const pending = this.#first;
+    this.#first = pending?.next;
+    if (this.#first === undefined) this.#last = undefined;
+    return pending;
+  }
+
+  #push([kind, subject, text]: Reply[]): void {
+    if (kind === "message") {
+      for (const listener of this.#listeners.get(subject as string) ?? []) {
+        listener(text as string);
+      }
+    } else if (kind === "invalidate") {
+      // Nothing: all keys.
+      for (const key of subject as string[] | null ?? [null]) {
+        this.#options.onInvalidate?.(key);
+      }
+    } else if (this.#first?.push === kind) this.#take()!.resolve(null);
+  }
+
+  #ended(error: Error): void {
+    const wasOpen = this.#isOpen;
+    this.#fail(error);
+    if (wasOpen) this.#options.onLost?.();
+  }
+
+  #fail(error: Error): void {
+    if (this.#end !== undefined) return;
+    this.#end = error;
+    this.#isOpen = false;
+    this.#connected.reject(error);
+    let pending = this.#first;
+    this.#first = this.#last = undefined;
+    for (; pending !== undefined; pending = pending.next) pending.reject(error);
   }
 }

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { ErrorReply } from "npm:@redis/client@6.3.1";
 import { deadline } from "../../time/deadline.ts";
 import { BrokerUnavailableError } from "../broker.ts";
 import { hidePassword } from "../../hide_password.ts";
@@ -15,9 +14,10 @@ import {
   type RedisAddress,
   type SocketPath,
 } from "../redis_dsn.ts";
-import { checkTls, type Client, close, newClient } from "./client.ts";
+import { Client } from "./client.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
 import { findMaster, isMaster } from "./sentinel.ts";
+import { checkTls } from "./socket.ts";
 import { nameOf } from "./topology.ts";
 
 /** What the rest of the broker needs of a Redis client. */
@@ -115,7 +115,7 @@ export class ServerConnection implements Connection {
     try {
       const client = this.#current() ?? await this.#open();
       sent = true;
-      return await client.sendCommand(args as string[]);
+      return await client.call(args);
     } catch (error) {
       throw sent ? this.#translate(error, args[0]) : error;
     } finally {
@@ -212,6 +212,23 @@ export class ServerConnection implements Connection {
     let client: Client | undefined;
     let found: string | undefined;
     let abandoned = false;
+    const reach = async (target: HostPort | SocketPath): Promise<Client> => {
+      await checkTls(address, target);
+      // Nobody would close it any more.
+      if (abandoned) throw new Error("it took too long");
+      const opened = client = new Client(address, target, {
+        onInvalidate,
+        onLost: () => {
+          if (this.#client === opened) this.#lost(opened);
+        },
+      });
+      await opened.open();
+      if ("sentinels" in place && !await isMaster(opened)) {
+        throw new Error("the server that Sentinel names is no master now");
+      }
+      return opened;
+    };
+    let opened: Client;
     try {
       const target = this.node ?? await deadline(
         typeof node === "function" ? node() : find(address),
@@ -219,59 +236,35 @@ export class ServerConnection implements Connection {
         `asking for the ${server}`,
       );
       if ("host" in target) found = nameOf(target);
-      const opened = client = newClient(address, target, {
-        tracking: onInvalidate !== undefined,
-      });
-      let lastError: unknown;
-      opened.on("error", (error) => {
-        lastError = error;
-        if (this.#client === opened) this.#lost(opened);
-      });
-      if (onInvalidate !== undefined) {
-        opened.on("invalidate", (key) => {
-          onInvalidate(key === null ? null : String(key));
-        });
-      }
-      const reach = async () => {
-        await checkTls(address, target);
-        // Nobody would close it any more.
-        if (abandoned) return;
-        await opened.connect().catch((error) => {
-          throw error ?? lastError;
-        });
-        if ("sentinels" in place && !await isMaster(opened)) {
-          throw new Error("the server that Sentinel names is no master now");
-        }
-      };
-      await deadline(reach(), connectMs, `connecting to ${server}`);
-      for (const command of preamble?.() ?? []) {
-        opened.sendCommand(command as string[]).catch(() => {});
-      }
+      opened = await deadline(
+        reach(target),
+        connectMs,
+        `connecting to ${server}`,
+      );
     } catch (error) {
       abandoned = true;
-      if (client !== undefined) close(client);
+      client?.close();
       const reason = error instanceof Error ? error.message : String(error);
       throw new NotSentError(
         `Cannot reach Redis at ${server}: ${hidePassword(reason)}`,
-        {
-          cause: error instanceof ErrorReply
-            ? new ReplyError(error.message, { cause: error })
-            : error,
-        },
+        { cause: error },
       );
     }
     if (this.#closed) {
-      close(client);
+      opened.close();
       throw new NotSentError("Cannot use a closed connection");
     }
-    this.#client = client;
+    for (const command of preamble?.() ?? []) {
+      opened.call(command).catch(() => {});
+    }
+    this.#client = opened;
     if (master !== undefined) master.name = this.#masterName = found;
     this.#dropReason = undefined;
     this.#silentTicks = 0;
     this.#watch = setInterval(() => this.#look(), WATCH_EVERY_MS);
     // A pending call keeps its socket, and so the program, alive by itself.
     Deno.unrefTimer(this.#watch);
-    return client;
+    return opened;
   }
 
   /** Counts turns of silence, not time: a blocked program is not a slow server. */
@@ -300,12 +293,12 @@ export class ServerConnection implements Connection {
   #lost(client: Client): void {
     this.#client = undefined;
     clearInterval(this.#watch);
-    close(client);
+    client.close();
     if (!this.#closed) this.#options.onLost?.();
   }
 
   #translate(error: unknown, command: string): Error {
-    if (error instanceof ErrorReply) {
+    if (error instanceof ReplyError) {
       const reply = new ReplyError(error.message, { cause: error }, command);
       // TRYAGAIN is about one slot that moves: the others are served.
       if (isLater(reply) && reply.code !== "TRYAGAIN") {

@@ -6,7 +6,8 @@
  */
 import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Sentinels } from "../redis_dsn.ts";
-import { checkTls, type Client, close, newClient } from "./client.ts";
+import { Client } from "./client.ts";
+import { checkTls } from "./socket.ts";
 
 /** One that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -43,19 +44,18 @@ async function ask(
   sentinel: HostPort,
   masterName: string,
 ): Promise<HostPort | undefined> {
-  const client = newClient(address, sentinel, { sentinel: true });
-  client.on("error", () => {});
+  await checkTls(address, sentinel);
+  const client = new Client(address, sentinel, { sentinel: true });
   try {
-    await checkTls(address, sentinel);
-    await client.connect();
-    const answer = await client.sendCommand([
+    await client.open();
+    const answer = await client.call([
       ...["SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName],
     ]) as [string, string] | null;
     return answer === null
       ? undefined
       : { host: answer[0], port: Number(answer[1]) };
   } finally {
-    close(client);
+    client.close();
   }
 }
 
@@ -65,7 +65,7 @@ async function ask(
  */
 export async function isMaster(client: Client): Promise<boolean> {
   // ROLE is a right that few users have.
-  const { role } = await client.sendCommand(["HELLO", "3"]) as {
+  const { role } = await client.call(["HELLO", "3"]) as {
     role: string;
   };
   return role === "master";

@@ -6,7 +6,8 @@
 import calculateSlot from "npm:cluster-key-slot@1.1.2";
 import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Seeds } from "../redis_dsn.ts";
-import { checkTls, close, newClient } from "./client.ts";
+import { Client } from "./client.ts";
+import { checkTls } from "./socket.ts";
 
 /** A node that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -137,12 +138,11 @@ async function askOne(
   address: RedisAddress,
   place: HostPort,
 ): Promise<{ first: number; last: number; node: HostPort }[]> {
-  const client = newClient(address, place);
-  client.on("error", () => {});
+  await checkTls(address, place);
+  const client = new Client(address, place);
   try {
-    await checkTls(address, place);
-    await client.connect();
-    const ranges = await client.sendCommand(["CLUSTER", "SLOTS"]);
+    await client.open();
+    const ranges = await client.call(["CLUSTER", "SLOTS"]);
     return (ranges as unknown as SlotRange[]).map(
       ([first, last, [host, port]]) => ({
         first,
@@ -152,6 +152,6 @@ async function askOne(
       }),
     );
   } finally {
-    close(client);
+    client.close();
   }
 }
