@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { type Libraries, scriptText } from "../src/broker/redis/script_text.ts";
 
 const folder = join(import.meta.dirname!, "../src/broker/redis");
 const target = join(folder, "lua.ts");
@@ -23,25 +25,38 @@ function read(name: string): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** Goes in front of each script that uses what it defines. */
-const LIBRARIES = ["clock", "groups"];
+/** What goes in front of the scripts that use it. */
+const LIBRARIES = ["clock", "groups"] as const;
+const libraries: Libraries = { clock: read("clock"), groups: read("groups") };
 
 const constants = LIBRARIES.map((name) =>
-  `  ${name}: ${JSON.stringify(read(name))},\n`
+  `  ${name}: ${JSON.stringify(libraries[name])},\n`
 );
-const scripts = names
-  .filter((name) => !LIBRARIES.includes(name))
-  .map((name) => `  ${name}: ${JSON.stringify(read(name))},\n`);
+const bodies = names
+  .filter((name) => !(name in libraries))
+  .map((name) => {
+    const body = read(name);
+    // A worker would have to load a library to compute it.
+    const sha = createHash("sha1").update(scriptText(body, libraries))
+      .digest("hex");
+    return { name, body, sha };
+  });
+const scripts = bodies.map(({ name, body, sha }) =>
+  `  ${name}: {\n    sha: "${sha}",\n    body: ${JSON.stringify(body)},\n  },\n`
+);
 const text =
   `// Generated from the .lua files by \`deno task lua\`: never edited.
 // deno-lint-ignore-file
-/** What scripts share, by name: see \`scripts.ts\`. */
+/** What scripts share, by name: see \`script_text.ts\`. */
 export const LIBRARIES: {
-${constants.map((line) => line.replace(/:.*,\n$/, ": string;\n")).join("")}} = {
+${LIBRARIES.map((name) => `  ${name}: string;\n`).join("")}} = {
 ${constants.join("")}};
-/** The scripts by name. */
+/** The scripts by name; the digest is that of the whole text. */
 export const SCRIPTS: {
-${scripts.map((line) => line.replace(/:.*,\n$/, ": string;\n")).join("")}} = {
+${
+    bodies.map(({ name }) => `  ${name}: { sha: string; body: string };\n`)
+      .join("")
+  }} = {
 ${scripts.join("")}};
 `;
 

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { ArgumentError } from "../errors.ts";
 import { clusterOf, parseRedisDsn, withParameters } from "./redis_dsn.ts";
@@ -93,8 +92,18 @@ export function defaultDsn(root: string = findRoot()): Dsn {
 export function findRoot(directory: string = Deno.cwd()): string {
   for (let folder = resolve(directory);; folder = dirname(folder)) {
     for (const name of ["deno.json", "deno.jsonc"]) {
-      if (existsSync(join(folder, name))) return folder;
+      if (exists(join(folder, name))) return folder;
     }
     if (dirname(folder) === folder) return resolve(directory);
+  }
+}
+
+/** Without \`node:fs\`: to load that takes longer than all of this file. */
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -6,8 +6,7 @@ import {
   printReport,
   type Report,
 } from "../master/orders.ts";
-import { QueueWorker } from "../worker/worker.ts";
-import { startLogging } from "./log.ts";
+import { LoadingThread } from "../worker/loading_thread.ts";
 import { StderrLines } from "./stderr.ts";
 
 /** `mqk work`: the worker process that a master spawns; no user calls it. */
@@ -19,21 +18,24 @@ export async function work(): Promise<void> {
   const lines = new StderrLines();
   const report = (report: Report) =>
     lines.write(printReport(config.nonce, report));
-  {
+  try {
+    const thread = new LoadingThread(config);
+    // The rest is loaded beside the thread, on another core.
+    const { QueueWorker } = await import("../worker/worker.ts");
+    const { startLogging } = await import("./log.ts");
     await using _logging = startLogging({
       verbosity: config.verbosity,
       format: config.logFormat,
       lines,
     });
-    try {
-      const worker = await QueueWorker.start(config, report);
-      await worker.serve(orders);
-    } catch (error) {
-      const exitCode = error instanceof ArgumentError ? 2 : 1;
-      const line = hidePassword((error as Error).message);
-      report({ report: "fatal", line, exitCode });
-    }
+    const worker = await QueueWorker.start(config, thread, report);
+    await worker.serve(orders);
+  } catch (error) {
+    const exitCode = error instanceof ArgumentError ? 2 : 1;
+    const line = hidePassword((error as Error).message);
+    report({ report: "fatal", line, exitCode });
   }
+  await lines.flush();
   // The job thread may be in a loop for ever; only this ends it.
   Deno.exit(0);
 }

@@ -3,7 +3,7 @@ import type { Report } from "../master/orders.ts";
 
 const LOOK_EVERY_MS = 100;
 /** The first two looks: they are enough if nothing is left. */
-const FIRST_LOOKS_MS = [0, 20];
+const FIRST_LOOKS_MS = [0, 5];
 
 /**
  * In burst mode: tells the master again and again, while this worker is idle,

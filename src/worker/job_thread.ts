@@ -1,21 +1,15 @@
-import type { WorkerConfig } from "../master/orders.ts";
 import type {
   AbortReason,
   Ended,
   FromThread,
   RunTimeSample,
-  ThreadOptions,
   ToThread,
 } from "../thread/protocol.ts";
 import type { Flight } from "./flight.ts";
 import type { Lease } from "./lease.ts";
-import {
-  type ModuleFolders,
-  moduleFolders,
-  startModuleThread,
-} from "./module_thread.ts";
+import type { LoadingThread } from "./loading_thread.ts";
+import { startModuleThread } from "./module_thread.ts";
 import { endedOf } from "./outcomes.ts";
-import { sandboxOf, threadPermissions } from "./thread_permissions.ts";
 
 /** What a worker does about what its job thread says. */
 export interface JobThreadEvents {
@@ -33,41 +27,6 @@ export interface JobThreadEvents {
 const START_WITHIN_MS = 60_000;
 /** So much may be unknown of what the other thread's clock shows. */
 const CLOCKS_WITHIN_MS = 200;
-
-/**
- * The Web Worker while its program is loaded, which takes as long as to open a
- * broker, and goes on beside it.
- */
-export class LoadingThread {
-  readonly options: ThreadOptions;
-  /** In the compiled program. */
-  readonly folders: ModuleFolders | undefined;
-  readonly thread: globalThis.Worker;
-  /** Rejects if the thread dies, at whatever time. */
-  readonly death: Promise<never>;
-
-  /** Begins to load. */
-  constructor(config: WorkerConfig) {
-    this.folders = Deno.build.standalone ? moduleFolders() : undefined;
-    this.options = threadOptions(config, this.folders);
-    this.thread = new globalThis.Worker(
-      new URL("../thread/main.ts", import.meta.url),
-      {
-        type: "module",
-        name: "job thread",
-        deno: { permissions: threadPermissions(config, this.options.sandbox) },
-      },
-    );
-    this.death = new Promise((_, reject) => {
-      this.thread.onerror = (event) => {
-        event.preventDefault();
-        reject(new Error(event.message));
-      };
-    });
-    // It is heard of when the thread is started.
-    this.death.catch(() => {});
-  }
-}
 
 /** The handle on the Web Worker that runs this process's jobs. */
 export class JobThread {
@@ -186,36 +145,5 @@ export class JobThread {
   /** Sends any other message. */
   post(message: ToThread): void {
     this.#port.postMessage(message);
-  }
-}
-
-/** What the thread is told: not the DSN, which job code could find there. */
-function threadOptions(
-  config: WorkerConfig,
-  folders: ModuleFolders | undefined,
-): ThreadOptions {
-  const { root, modules, use, allowImport, concurrency, fast, verbosity } =
-    config;
-  return {
-    worker: config.name,
-    root,
-    modules,
-    use,
-    allowImport,
-    reloadBeforeMs: config.reloadBeforeMs,
-    concurrency,
-    fast,
-    verbosity,
-    realRoot: realPath(root),
-    sandbox: sandboxOf(config, folders?.runFolder),
-  };
-}
-
-/** Nothing if it is not there: the thread says so in its own words. */
-function realPath(path: string): string | undefined {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return undefined;
   }
 }

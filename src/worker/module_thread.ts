@@ -1,5 +1,3 @@
-import { rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ThreadOptions } from "../thread/protocol.ts";
 
@@ -24,7 +22,11 @@ export function moduleFolders(): ModuleFolders {
   const own = `${Deno.pid}-${crypto.randomUUID()}`;
   const runFolder = join(cacheFolder, "run", own);
   globalThis.addEventListener("unload", () => {
-    rmSync(runFolder, { recursive: true, force: true });
+    try {
+      Deno.removeSync(runFolder, { recursive: true });
+    } catch {
+      // It was not made.
+    }
   });
   return { cacheFolder, runFolder };
 }
@@ -87,5 +89,5 @@ function chosenCacheFolder(): string {
       if (cache) return join(cache, "mqk");
     }
   }
-  return Deno.makeTempDirSync({ dir: tmpdir(), prefix: "mqk_cache_" });
+  return Deno.makeTempDirSync({ prefix: "mqk_cache_" });
 }

@@ -13,7 +13,8 @@ import { Intake } from "./intake.ts";
 import { JobCalls } from "./job_calls.ts";
 import { JobCounts } from "./job_counts.ts";
 import { JobLog } from "./job_log.ts";
-import { JobThread, LoadingThread } from "./job_thread.ts";
+import { JobThread } from "./job_thread.ts";
+import type { LoadingThread } from "./loading_thread.ts";
 import { JobUpdates } from "./job_updates.ts";
 import { Lease } from "./lease.ts";
 import { watchMemory } from "./memory.ts";
@@ -66,9 +67,9 @@ export class QueueWorker {
    */
   static async start(
     config: WorkerConfig,
+    thread: LoadingThread,
     report: (report: Report) => void,
   ): Promise<QueueWorker> {
-    const thread = new LoadingThread(config);
     let broker = await openBroker(config.dsn);
     if (config.verbosity >= 3) broker = traced(broker);
     await broker.register(config.queues);

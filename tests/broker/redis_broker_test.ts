@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { RedisBroker } from "../../src/broker/redis/redis_broker.ts";
 import { RedisInspector } from "../../src/broker/redis/redis_inspector.ts";
 import { KeySpace } from "../../src/broker/redis/keys.ts";
@@ -52,6 +53,10 @@ Deno.test.afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
+function sha1(text: string): string {
+  return createHash("sha1").update(text).digest("hex");
+}
+
 type Call = (key: string, ...args: (string | number)[]) => Promise<unknown>;
 
 function stores(
@@ -61,7 +66,7 @@ function stores(
   return async (limits) => {
     const dsn = { kind: "redis", url: url() } as const;
     const { prefix } = parseRedisDsn(dsn.url);
-    const options = { limits, scripts: { clock: CLOCK } };
+    const options = { limits, scripts: { clock: CLOCK, sha1 } };
     const resources = new AsyncDisposableStack();
     const open = async () =>
       resources.use(await RedisBroker.open(dsn, options));

@@ -46,7 +46,7 @@ export function brokenScripts(without?: Amendment): ScriptTexts["scripts"] {
       // The worker numbers its batches: see `tamperWith`.
       return {
         reserve: replaced(
-          SCRIPTS.reserve,
+          SCRIPTS.reserve.body,
           "redis.call('HINCRBY', meta, 'batch', 1)",
           "ARGV[#ARGV]",
         ),
@@ -54,14 +54,14 @@ export function brokenScripts(without?: Amendment): ScriptTexts["scripts"] {
     case "F2":
       return {
         reserve: replaced(
-          SCRIPTS.reserve,
+          SCRIPTS.reserve.body,
           "if known and holds ~= known then",
           "if false then",
         ),
       };
     case "F7":
       return {
-        reserve: replaced(SCRIPTS.reserve, "':s'", "':r'"),
+        reserve: replaced(SCRIPTS.reserve.body, "':s'", "':r'"),
         begin: "return ARGV[3]",
       };
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Broker, ReserveOnWake } from "../../src/broker/broker.ts";
 import type {
   Connection,
@@ -21,6 +22,10 @@ import type { Look, Store } from "./store.ts";
 const CLOCK = `local model_ms = tonumber(table.remove(ARGV))
 local function now_ms() return model_ms end
 `;
+
+function sha1(text: string): string {
+  return createHash("sha1").update(text).digest("hex");
+}
 
 const LOOK = `
 local prefix, seen = KEYS[1], {}
@@ -67,7 +72,7 @@ export async function loadScripts(
   connection: ServerConnection,
   broken: ScriptTexts["scripts"] = {},
 ): Promise<Omit<RedisParts, "connection">> {
-  const scripts = new Scripts({ clock: CLOCK, scripts: broken });
+  const scripts = new Scripts({ clock: CLOCK, scripts: broken, sha1 });
   const load = (text: string): Promise<unknown> =>
     connection.call(undefined, ["SCRIPT", "LOAD", text]);
   const names = new Map<string, ScriptName>();

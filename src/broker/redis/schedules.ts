@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { MAX_BATCH_BYTES } from "../broker.ts";
 import type {
   DueSchedules,
@@ -75,7 +74,7 @@ export class RedisSchedules implements Schedules {
     return await this.#parts.storer.run(
       "resume_schedule",
       this.#keys(queue),
-      [name, digest(definition), score(nextMs)],
+      [name, await digest(definition), score(nextMs)],
     ) === 1;
   }
 
@@ -100,6 +99,9 @@ export class RedisSchedules implements Schedules {
   async fire(queue: string, firings: readonly Firing[]): Promise<number> {
     if (firings.length === 0) return 0;
     const keys = this.#parts.space.of(queue);
+    const digests = await Promise.all(
+      firings.map(({ schedule }) => digest(schedule.definition)),
+    );
     return await this.#parts.storer.run(
       "fire_schedules",
       [
@@ -112,9 +114,9 @@ export class RedisSchedules implements Schedules {
         keys.groupDue,
         keys.cancelled,
       ],
-      firings.flatMap(({ schedule, messages, ties, nextMs }) => [
+      firings.flatMap(({ schedule, messages, ties, nextMs }, at) => [
         schedule.name,
-        digest(schedule.definition),
+        digests[at],
         score(schedule.nextMs!),
         score(nextMs),
         String(messages.length),
@@ -183,6 +185,7 @@ function milliseconds(score: string): number {
 }
 
 /** Tells a definition from another one, for a script. */
-function digest(definition: string): string {
-  return createHash("sha1").update(definition).digest("hex");
+async function digest(definition: string): Promise<string> {
+  const bytes = new TextEncoder().encode(definition);
+  return new Uint8Array(await crypto.subtle.digest("SHA-1", bytes)).toHex();
 }

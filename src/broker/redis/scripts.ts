@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { WrongTypeError } from "../broker.ts";
 import type { Connection } from "./connection.ts";
 import { ReplyError, toBrokerError } from "./errors.ts";
 import { expectedType } from "./keys.ts";
 import { LIBRARIES, SCRIPTS } from "./lua.ts";
+import { scriptText } from "./script_text.ts";
 
 /** The name of a script: of its `.lua` file. */
 export type ScriptName = keyof typeof SCRIPTS;
@@ -27,6 +27,8 @@ export interface ScriptTexts {
   /** Defines `now_ms()`. */
   readonly clock?: string;
   readonly scripts?: Partial<Record<ScriptName, string>>;
+  /** The digest by which Redis will know them, in hex. */
+  sha1(text: string): string;
 }
 
 interface Script {
@@ -38,17 +40,13 @@ interface Script {
 export class Scripts {
   readonly #scripts: Record<ScriptName, Script>;
 
-  constructor({ clock = LIBRARIES.clock, scripts = {} }: ScriptTexts = {}) {
+  constructor(other?: ScriptTexts) {
+    const libraries = { ...LIBRARIES, clock: other?.clock ?? LIBRARIES.clock };
     this.#scripts = Object.fromEntries(
-      Object.entries({ ...SCRIPTS, ...scripts }).map(([name, body]) => {
-        let text = body;
-        // What a script does not use costs time at each call.
-        if (/\bopen_(groups|window)\(/.test(text)) {
-          text = LIBRARIES.groups + text;
-        }
-        if (text.includes("now_ms()")) text = clock + text;
-        const sha = createHash("sha1").update(text).digest("hex");
-        return [name, { text, sha }];
+      Object.entries(SCRIPTS).map(([name, { body, sha }]) => {
+        const own = other?.scripts?.[name as ScriptName] ?? body;
+        const text = scriptText(own, libraries);
+        return [name, { text, sha: other?.sha1(text) ?? sha }];
       }),
     ) as Record<ScriptName, Script>;
   }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BrokerError } from "../../errors.ts";
 import { sleep } from "../../time/sleep.ts";
@@ -255,7 +254,7 @@ function makeFile(path: string): void {
     }
     makeOnce(path, "");
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !existsSync(folder)) {
+    if (error instanceof Deno.errors.NotFound) {
       throw new BrokerError(
         `Cannot open ${path}: the folder ${folder} does not exist`,
         { cause: error },

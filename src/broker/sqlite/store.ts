@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { FencedError } from "../broker.ts";
 import type { Limits } from "../limits.ts";
 import { type Database, stored } from "./database.ts";
@@ -241,7 +240,7 @@ export class Store {
    */
   wasPutBack(queue: number, message: string, afterMs: number): boolean {
     // No idempotency key has a colon.
-    const key = `put back:${hash("sha1", message)}`;
+    const key = `put back:${message}`;
     const now = this.now();
     const since = this.db.value(
       `INSERT INTO once (queue, key, job, until) VALUES (?, ?, ?, ?)
