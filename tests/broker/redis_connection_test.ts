@@ -282,6 +282,39 @@ Deno.test("redis: a client ends by itself, and only after what it sent is confir
   assert.equal(await server.call("LLEN", "mqk:{q}:ready"), 1);
 });
 
+Deno.test("redis: a program that can't reach a server ends soon after it was told", async () => {
+  // Suspended, and with as many connections as it lets wait.
+  await using server = await RedisServer.start({
+    config: ["--tcp-backlog", "1"],
+  });
+  server.pause();
+  const waiting: Deno.Conn[] = [];
+  for (let isFull = false; !isFull;) {
+    const signal = AbortSignal.timeout(500);
+    await Deno.connect({ port: server.port, signal }).then(
+      (connection) => waiting.push(connection),
+      () => isFull = true,
+    );
+  }
+  assert.ok(waiting.length > 0);
+  const module = import.meta.resolve("../../mod.ts");
+  const script = `
+    import { connect } from ${JSON.stringify(module)};
+    const client = connect(${JSON.stringify(server.url)});
+    await client.invoke("mqk:calculator#sum", 1, 2)
+      .catch((error) => console.log(error.message));
+  `;
+  const startedMs = performance.now();
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", script],
+    signal: AbortSignal.timeout(60_000),
+  }).output();
+  for (const connection of waiting) connection.close();
+  assert.equal(code, 0);
+  assert.match(new TextDecoder().decode(stdout), /no answer in 4000 ms/);
+  assert.ok(performance.now() - startedMs < 20_000);
+});
+
 Deno.test("redis: a closed broker opens no connection any more", async () => {
   await using server = await RedisServer.start();
   const broker = await open(server);

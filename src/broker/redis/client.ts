@@ -1,8 +1,7 @@
-import { nextTick } from "node:process";
 import type { HostPort, RedisAddress, SocketPath } from "../redis_dsn.ts";
 import { ReplyError } from "./errors.ts";
 import { encode, type Reply, ReplyReader } from "./resp.ts";
-import { Socket } from "./socket.ts";
+import { openSocket, type Socket } from "./socket.ts";
 
 /** Ways to use a client. */
 export interface ClientOptions {
@@ -32,9 +31,10 @@ interface Pending {
  */
 export class Client {
   readonly #address: RedisAddress;
+  readonly #place: HostPort | SocketPath;
   readonly #options: ClientOptions;
-  readonly #socket: Socket;
-  readonly #connected = Promise.withResolvers<void>();
+  readonly #closing = new AbortController();
+  #socket: Socket | undefined;
   readonly #reader: ReplyReader;
   readonly #listeners = new Map<string, Set<(text: string) => void>>();
   #first: Pending | undefined;
@@ -43,28 +43,23 @@ export class Client {
   #isOpen = false;
   #end: Error | undefined;
 
-  /** Begins to connect; throws if a file of TLS can't be read. */
+  /** Does nothing yet. */
   constructor(
     address: RedisAddress,
     place: HostPort | SocketPath,
     options: ClientOptions = {},
   ) {
     this.#address = address;
+    this.#place = place;
     this.#options = options;
     this.#reader = new ReplyReader({
       reply: (reply) => this.#answer(reply),
       push: (items) => this.#push(items),
     });
-    this.#socket = new Socket(address, place, {
-      connected: () => this.#connected.resolve(),
-      received: (bytes) => this.#received(bytes),
-      ended: (error) => this.#ended(error),
-    });
-    this.#connected.promise.catch(() => {});
   }
 
   /**
-   * Resolves when it can be used.
+   * Connects; resolves when it can be used.
    *
    * @throws {ReplyError} If the server does not let us in.
    * @throws {Error} If it can't be reached.
@@ -72,7 +67,15 @@ export class Client {
   async open(): Promise<void> {
     const { user = "default", password, database } = this.#address;
     const { sentinel = false, onInvalidate } = this.#options;
-    await this.#connected.promise;
+    const socket = await openSocket(this.#address, this.#place, {
+      received: (bytes) => this.#received(bytes),
+      ended: (error) => this.#ended(error),
+    }, this.#closing.signal);
+    if (this.#end !== undefined) {
+      socket.close();
+      throw this.#end;
+    }
+    this.#socket = socket;
     const commands = [["HELLO", "3"]];
     if (!sentinel) {
       if (password !== undefined) commands[0].push("AUTH", user, password);
@@ -125,18 +128,19 @@ export class Client {
 
   /** Closes it at once, whatever its state; what is pending rejects. */
   close(): void {
-    this.#socket.close();
+    this.#closing.abort();
+    this.#socket?.close();
     this.#fail(new Error("the connection was closed"));
   }
 
   /** It keeps the program alive. */
   ref(): void {
-    this.#socket.ref();
+    this.#socket?.ref();
   }
 
   /** It does not keep the program alive. */
   unref(): void {
-    this.#socket.unref();
+    this.#socket?.unref();
   }
 
   #send(command: readonly string[], push?: string): Promise<Reply> {
@@ -148,7 +152,7 @@ export class Client {
       this.#last = pending;
       if (this.#unwritten.push(command) > 1) return;
       // After all that is sent in this turn, whatever it awaits meanwhile.
-      nextTick(() => this.#write());
+      queueMicrotask(() => queueMicrotask(() => this.#write()));
     });
   }
 
@@ -161,7 +165,7 @@ export class Client {
     for (let i = 0; i < commands.length; i++) {
       for (const argument of commands[i]) length += argument.length;
       if (length < WRITE_LENGTH && i + 1 < commands.length) continue;
-      this.#socket.write(encode(commands.slice(from, i + 1)));
+      this.#socket!.write(encode(commands.slice(from, i + 1)));
       from = i + 1;
       length = 0;
     }
@@ -171,7 +175,7 @@ export class Client {
     try {
       this.#reader.read(bytes);
     } catch (error) {
-      this.#socket.close();
+      this.#socket?.close();
       this.#ended(error as Error);
     }
   }
@@ -212,7 +216,6 @@ export class Client {
     if (this.#end !== undefined) return;
     this.#end = error;
     this.#isOpen = false;
-    this.#connected.reject(error);
     let pending = this.#first;
     this.#first = this.#last = undefined;
     for (; pending !== undefined; pending = pending.next) pending.reject(error);

@@ -17,7 +17,6 @@ import {
 import { Client } from "./client.ts";
 import { isLater, NotSentError, ReplyError } from "./errors.ts";
 import { findMaster, isMaster } from "./sentinel.ts";
-import { checkTls } from "./socket.ts";
 import { nameOf } from "./topology.ts";
 
 /** What the rest of the broker needs of a Redis client. */
@@ -211,11 +210,7 @@ export class ServerConnection implements Connection {
     const connectMs = this.#options.connectMs ?? 4000;
     let client: Client | undefined;
     let found: string | undefined;
-    let abandoned = false;
     const reach = async (target: HostPort | SocketPath): Promise<Client> => {
-      await checkTls(address, target);
-      // Nobody would close it any more.
-      if (abandoned) throw new Error("it took too long");
       const opened = client = new Client(address, target, {
         onInvalidate,
         onLost: () => {
@@ -242,7 +237,6 @@ export class ServerConnection implements Connection {
         `connecting to ${server}`,
       );
     } catch (error) {
-      abandoned = true;
       client?.close();
       const reason = error instanceof Error ? error.message : String(error);
       throw new NotSentError(

@@ -7,7 +7,6 @@
 import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Sentinels } from "../redis_dsn.ts";
 import { Client } from "./client.ts";
-import { checkTls } from "./socket.ts";
 
 /** One that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -44,7 +43,6 @@ async function ask(
   sentinel: HostPort,
   masterName: string,
 ): Promise<HostPort | undefined> {
-  await checkTls(address, sentinel);
   const client = new Client(address, sentinel, { sentinel: true });
   try {
     await client.open();

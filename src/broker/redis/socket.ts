@@ -1,136 +1,166 @@
-/**
- * Sockets to a server of Redis: TCP, TLS or a path.
- *
- * @module
- */
-import { readFileSync } from "node:fs";
-import {
-  connect as connectPlain,
-  isIP,
-  type Socket as PlainSocket,
-} from "node:net";
-import { connect } from "node:tls";
-import type {
-  HostPort,
-  RedisAddress,
-  SocketPath,
-  TlsFiles,
-} from "../redis_dsn.ts";
-import { explainRefusal } from "./certificate.ts";
+import type { HostPort, RedisAddress, SocketPath } from "../redis_dsn.ts";
 
-const CHECK_WITHIN_MS = 4000;
-/** So soon after the last byte an idle peer is asked whether it is there. */
-const KEEP_ALIVE_MS = 30_000;
+const READ_BYTES = 64 * 1024;
 
 /** Hears of what a socket receives, and of its end. */
 export interface SocketListener {
-  connected(): void;
+  /** The bytes are overwritten after this. */
   received(bytes: Uint8Array): void;
   /** Once, whatever ended it; not if we closed it. */
   ended(error: Error): void;
 }
 
-/** A socket, connected or not yet. */
-export class Socket {
-  readonly #socket: PlainSocket;
-  #hasEnded = false;
-
-  /** Begins to connect; throws if a file of TLS can't be read. */
-  constructor(
-    { tls }: Pick<RedisAddress, "tls">,
-    place: HostPort | SocketPath,
-    listener: SocketListener,
-  ) {
-    const options = {
-      ...place,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-    };
-    this.#socket = tls === undefined
-      ? connectPlain(options)
-      : connect({ ...options, ...tlsOptions(tls, place) });
-    const ended = (error?: Error) => {
-      if (this.#hasEnded) return;
-      this.#hasEnded = true;
-      listener.ended(error ?? new Error("the server closed the connection"));
-    };
-    this.#socket
-      .once(
-        tls === undefined ? "connect" : "secureConnect",
-        () => listener.connected(),
-      )
-      .on("data", (bytes: Uint8Array) => {
-        if (!this.#hasEnded) listener.received(bytes);
-      })
-      .on("error", ended)
-      .once("close", () => ended());
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
-  }
-
+/** A connected socket. */
+export interface Socket {
+  /** Sends these bytes behind those before. */
+  write(bytes: Uint8Array): void;
   /** Closes it at once; its listener hears nothing any more. */
-  close(): void {
-    this.#hasEnded = true;
-    this.#socket.destroy();
-  }
-
-  /** It keeps the program alive. */
-  ref(): void {
-    this.#socket.ref();
-  }
-
+  close(): void;
+  /** It keeps the program alive; so it does from the start. */
+  ref(): void;
   /** It does not keep the program alive. */
-  unref(): void {
-    this.#socket.unref();
-  }
+  unref(): void;
 }
 
 /**
- * Makes sure that an encrypted connection would be accepted: with TLS 1.3
- * a server refuses a certificate only after the handshake.
+ * Connects to a server.
  *
- * @throws {Error} Saying why it is refused.
+ * @param signal Gives it up; without that it takes as long as the system lets it.
+ * @throws {Error} If it can't be reached, or is not trusted; says why.
  */
-export async function checkTls(
-  { tls }: RedisAddress,
+export async function openSocket(
+  { tls }: Pick<RedisAddress, "tls">,
   place: HostPort | SocketPath,
-): Promise<void> {
-  if (tls === undefined) return;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const options = { ...place, ...tlsOptions(tls, place) };
-  const socket = connect(options);
-  socket.on("error", reject);
-  socket.on("close", () => reject(new Error("the connection was closed")));
-  socket.setTimeout(CHECK_WITHIN_MS, () => reject(new Error("no answer")));
-  // Any answer will do, also that a password is missing.
-  socket.once("data", () => resolve());
-  socket.once("secureConnect", () => socket.write("PING\r\n"));
+  listener: SocketListener,
+  signal: AbortSignal,
+): Promise<Socket> {
+  if (tls === undefined) {
+    const connection = await connect(place, signal).catch((error) => {
+      throw inWords(error);
+    });
+    return new PlainSocket(connection, listener);
+  }
+  // What it needs takes long to load.
+  const { openTlsSocket } = await import("./tls_socket.ts");
+  return await openTlsSocket(tls, place, listener, signal);
+}
+
+async function connect(
+  place: HostPort | SocketPath,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn | Deno.UnixConn> {
+  if ("path" in place) {
+    return await Deno.connect({ transport: "unix", path: place.path });
+  }
+  const connection = await connectTo(place, signal);
+  connection.setNoDelay(true);
+  connection.setKeepAlive(true);
+  return connection;
+}
+
+async function connectTo(
+  { host, port }: HostPort,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
   try {
-    await promise;
+    return await Deno.connect({ hostname: host, port, signal });
   } catch (error) {
-    throw await explainRefusal(error as Error, options);
-  } finally {
-    socket.destroy();
+    // Before version 2.8 Deno tried only the first address of a name.
+    const { lookup } = await import("node:dns/promises");
+    const found = await lookup(host, { all: true }).catch(() => []);
+    for (const { address } of found) {
+      if (address === host || signal.aborted) continue;
+      try {
+        return await Deno.connect({ hostname: address, port, signal });
+      } catch {
+        // The first error says enough.
+      }
+    }
+    throw error;
   }
 }
 
-/** Files are read for each connection: a certificate may be renewed. */
-function tlsOptions(
-  { ca, cert, key, serverName }: TlsFiles,
-  place: HostPort | SocketPath,
-): Record<string, string | undefined> {
-  const read = (path?: string) =>
-    path === undefined ? undefined : readFileSync(path, "utf8");
-  const host = "host" in place && isIP(place.host) === 0
-    ? place.host
-    : undefined;
-  return {
-    ca: read(ca),
-    cert: read(cert),
-    key: read(key),
-    servername: serverName ?? host,
-  };
+/** TCP, or a path. */
+class PlainSocket implements Socket {
+  readonly #connection: Deno.TcpConn | Deno.UnixConn;
+  readonly #listener: SocketListener;
+  #unwritten: Uint8Array[] = [];
+  #isWriting = false;
+  #isOver = false;
+
+  constructor(
+    connection: Deno.TcpConn | Deno.UnixConn,
+    listener: SocketListener,
+  ) {
+    this.#connection = connection;
+    this.#listener = listener;
+    void this.#read();
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#unwritten.push(bytes);
+    if (!this.#isWriting) void this.#write();
+  }
+
+  close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#connection.close();
+  }
+
+  ref(): void {
+    this.#connection.ref();
+  }
+
+  unref(): void {
+    this.#connection.unref();
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(READ_BYTES);
+    try {
+      for (;;) {
+        const length = await this.#connection.read(buffer);
+        if (this.#isOver) return;
+        if (length === null) {
+          throw new Error("the server closed the connection");
+        }
+        this.#listener.received(buffer.subarray(0, length));
+      }
+    } catch (error) {
+      this.#end(error as Error);
+    }
+  }
+
+  async #write(): Promise<void> {
+    this.#isWriting = true;
+    try {
+      while (this.#unwritten.length > 0) {
+        const all = this.#unwritten;
+        this.#unwritten = [];
+        for (const bytes of all) await this.#writeAll(bytes);
+      }
+    } catch (error) {
+      this.#end(error as Error);
+    }
+    this.#isWriting = false;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      at += await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
+    }
+  }
+
+  #end(error: Error): void {
+    if (this.#isOver) return;
+    this.close();
+    this.#listener.ended(inWords(error));
+  }
+}
+
+/** Without the number that the system has for it. */
+function inWords(error: Error): Error {
+  const message = error.message.replace(/ \(os error \d+\)$/, "");
+  return new Error(message, { cause: error });
 }

@@ -3,11 +3,9 @@
  *
  * @module
  */
-import calculateSlot from "npm:cluster-key-slot@1.1.2";
 import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Seeds } from "../redis_dsn.ts";
 import { Client } from "./client.ts";
-import { checkTls } from "./socket.ts";
 
 /** A node that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -34,6 +32,8 @@ export class Topology {
   #doubtful = true;
   #askedAtMs = -Infinity;
   #asking: Promise<void> | undefined;
+  /** The slot of a key; loaded when it is first needed. */
+  #slotOf: ((key: string) => number) | undefined;
 
   constructor(address: RedisAddress, { seeds }: Seeds) {
     this.#address = address;
@@ -58,7 +58,7 @@ export class Topology {
   known(key: string | undefined): HostPort | undefined {
     if (this.#doubtful) return;
     if (key === undefined) return this.#informant;
-    const slot = calculateSlot(key);
+    const slot = this.#slotOf!(key);
     return this.#moved.get(slot) ??
       this.#ranges.find(({ first, last }) => first <= slot && slot <= last)
         ?.node;
@@ -84,7 +84,7 @@ export class Topology {
 
   /** A node has said that it does not serve this key any more. */
   moved(key: string, node: HostPort): void {
-    this.#moved.set(calculateSlot(key), node);
+    this.#moved.set(this.#slotOf!(key), node);
   }
 
   /** A node does not answer, or can't: all are asked before the next command. */
@@ -102,6 +102,7 @@ export class Topology {
     const pauseMs = this.#askedAtMs + ASK_EVERY_MS - performance.now();
     if (pauseMs > 0) await new Promise((done) => setTimeout(done, pauseMs));
     this.#askedAtMs = performance.now();
+    this.#slotOf ??= (await import("npm:cluster-key-slot@1.1.2")).default;
     const places = new Map<string, HostPort>();
     for (const place of [...this.nodes, ...this.#seeds]) {
       places.set(nameOf(place), place);
@@ -138,7 +139,6 @@ async function askOne(
   address: RedisAddress,
   place: HostPort,
 ): Promise<{ first: number; last: number; node: HostPort }[]> {
-  await checkTls(address, place);
   const client = new Client(address, place);
   try {
     await client.open();
