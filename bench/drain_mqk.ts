@@ -88,8 +88,8 @@ export async function watchDrain(
   until = 0,
 ): Promise<Drained> {
   const queues = places.reduce((sum, { queues }) => sum + queues.length, 0);
-  // A look at many places or queues costs more.
-  const everyMs = Math.max(4 * places.length, queues / 4);
+  // A look costs, the more places and queues there are: MQK pays for it.
+  const everyMs = Math.max(16, queues / 4);
   let firstAt = performance.now();
   // From the first settled job on: the workers, and what they have used.
   let pids: number[] | undefined;

@@ -70,9 +70,9 @@ export const ENQUEUE_CASES: readonly Case[] = [
     beeQueue: 20_000,
   }, { value: 50_000, bullmq: 3 }),
   enqueueCase("one-by-one", "invoke, one by one", {
-    mqk: 20_000,
-    limit: 20_000,
-    bullmq: 10_000,
-    beeQueue: 10_000,
+    mqk: 10_000,
+    limit: 10_000,
+    bullmq: 5_000,
+    beeQueue: 5_000,
   }, { share: 0.8 }),
 ];

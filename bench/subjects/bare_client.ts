@@ -4,13 +4,14 @@
  *
  * @module
  */
-import { createClient } from "npm:@redis/client@6.3.1";
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../../src/broker/broker.ts";
+import { Client } from "../../src/broker/redis/client.ts";
 import { QueueKeys } from "../../src/broker/redis/keys.ts";
 import { LIMITS } from "../../src/broker/limits.ts";
 import { reserve, take } from "../../src/broker/redis/reserve.ts";
 import { type ScriptRunner, Scripts } from "../../src/broker/redis/scripts.ts";
 import { settleCalls } from "../../src/broker/redis/settling.ts";
+import { type HostPort, parseRedisDsn } from "../../src/broker/redis_dsn.ts";
 import { encodeMessage } from "../../src/job/message.ts";
 import { DEFAULT_RETRIES, DEFAULT_TTL_SECONDS } from "../../src/job/policy.ts";
 import {
@@ -37,10 +38,10 @@ const STARTED = "bare:started";
 type Send = (args: string[]) => Promise<unknown>;
 
 async function open(dsn: string): Promise<Send> {
-  const client = createClient({ url: dsn, RESP: 3 });
-  client.on("error", (error) => console.error(error));
-  await client.connect();
-  return (args) => client.sendCommand(args);
+  const address = parseRedisDsn(dsn);
+  const client = new Client(address, address.place as HostPort);
+  await client.open();
+  return (args) => client.call(args);
 }
 
 function idOf(n: number): string {
