@@ -1,5 +1,6 @@
+import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, SocketPath } from "../redis_dsn.ts";
-import { ReplyError } from "./errors.ts";
+import { NotSentError, ReplyError } from "./errors.ts";
 import { encode, type Reply, ReplyReader } from "./resp.ts";
 import { openSocket, type Socket } from "./socket.ts";
 
@@ -18,10 +19,12 @@ const WRITE_LENGTH = 256 * 1024;
 
 /** A command whose answer has not come. */
 interface Pending {
+  readonly command: readonly string[];
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
   /** It is answered by a push of this kind. */
   readonly push?: string;
+  isWritten: boolean;
   next?: Pending;
 }
 
@@ -39,7 +42,7 @@ export class Client {
   readonly #listeners = new Map<string, Set<(text: string) => void>>();
   #first: Pending | undefined;
   #last: Pending | undefined;
-  #unwritten: (readonly string[])[] = [];
+  #unwritten: Pending[] = [];
   #isOpen = false;
   #end: Error | undefined;
 
@@ -78,18 +81,32 @@ export class Client {
     this.#socket = socket;
     const commands = [["HELLO", "3"]];
     if (!sentinel) {
-      if (password !== undefined) commands[0].push("AUTH", user, password);
+      // By itself: who does not know HELLO repeats what was said with it.
+      if (password !== undefined) commands.unshift(["AUTH", user, password]);
       if (database !== 0) commands.push(["SELECT", String(database)]);
     }
     if (onInvalidate !== undefined) commands.push(["CLIENT", "TRACKING", "ON"]);
-    await Promise.all(commands.map((command) => this.call(command)));
+    await Promise.all(commands.map(async (command) => {
+      try {
+        await this.call(command);
+      } catch (error) {
+        if (!(error instanceof ReplyError)) throw error;
+        throw new ReplyError(error.message, { cause: error }, command[0]);
+      }
+    }));
     this.#isOpen = true;
+  }
+
+  /** It was lost or closed: why. */
+  get end(): Error | undefined {
+    return this.#end;
   }
 
   /**
    * Sends one command; what is sent in one turn is written together.
    *
    * @throws {ReplyError} If it was refused.
+   * @throws {NotSentError} If it was not written.
    * @throws {Error} If no answer came.
    */
   call(command: readonly string[]): Promise<Reply> {
@@ -145,28 +162,31 @@ export class Client {
 
   #send(command: readonly string[], push?: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#end !== undefined) return reject(this.#end);
-      const pending: Pending = { resolve, reject, push };
+      if (this.#end !== undefined) return reject(notSent(this.#end));
+      const isWritten = false;
+      const pending: Pending = { command, resolve, reject, push, isWritten };
       if (this.#last === undefined) this.#first = pending;
       else this.#last.next = pending;
       this.#last = pending;
-      if (this.#unwritten.push(command) > 1) return;
+      if (this.#unwritten.push(pending) > 1) return;
       // After all that is sent in this turn, whatever it awaits meanwhile.
       queueMicrotask(() => queueMicrotask(() => this.#write()));
     });
   }
 
   #write(): void {
-    const commands = this.#unwritten;
+    const unwritten = this.#unwritten;
     this.#unwritten = [];
     if (this.#end !== undefined) return;
-    let from = 0;
+    let commands: (readonly string[])[] = [];
     let length = 0;
-    for (let i = 0; i < commands.length; i++) {
-      for (const argument of commands[i]) length += argument.length;
-      if (length < WRITE_LENGTH && i + 1 < commands.length) continue;
-      this.#socket!.write(encode(commands.slice(from, i + 1)));
-      from = i + 1;
+    for (const [i, pending] of unwritten.entries()) {
+      pending.isWritten = true;
+      commands.push(pending.command);
+      for (const argument of pending.command) length += argument.length;
+      if (length < WRITE_LENGTH && i + 1 < unwritten.length) continue;
+      this.#socket!.write(encode(commands));
+      commands = [];
       length = 0;
     }
   }
@@ -190,6 +210,8 @@ export class Client {
     const pending = this.#first;
     this.#first = pending?.next;
     if (this.#first === undefined) this.#last = undefined;
+    // Else an old one would keep all that came after it alive.
+    if (pending !== undefined) pending.next = undefined;
     return pending;
   }
 
@@ -218,6 +240,36 @@ export class Client {
     this.#isOpen = false;
     let pending = this.#first;
     this.#first = this.#last = undefined;
-    for (; pending !== undefined; pending = pending.next) pending.reject(error);
+    for (; pending !== undefined; pending = pending.next) {
+      pending.reject(pending.isWritten ? error : notSent(error));
+    }
   }
+}
+
+/**
+ * Asks a server one thing, and closes the client.
+ *
+ * @throws {DeadlineError} If it takes longer.
+ */
+export async function askOnce(
+  client: Client,
+  command: readonly string[],
+  withinMs: number,
+  what: string,
+): Promise<Reply> {
+  const ask = async () => {
+    await client.open();
+    return await client.call(command);
+  };
+  try {
+    return await deadline(ask(), withinMs, what);
+  } finally {
+    client.close();
+  }
+}
+
+function notSent(end: Error): NotSentError {
+  return new NotSentError(`The connection was lost: ${end.message}`, {
+    cause: end,
+  });
 }

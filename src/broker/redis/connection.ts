@@ -73,6 +73,8 @@ export interface ConnectionOptions {
 }
 
 const WATCH_EVERY_MS = 500;
+/** What lies between forgets a connection that is silent for minutes. */
+const KEEP_ALIVE_MS = 30_000;
 
 /** A connection to one server. */
 export class ServerConnection implements Connection {
@@ -83,6 +85,7 @@ export class ServerConnection implements Connection {
   #watch: ReturnType<typeof setInterval> | undefined;
   #pending = 0;
   #silentTicks = 0;
+  #idleTicks = 0;
   #dropReason: string | undefined;
   #closed = false;
 
@@ -248,6 +251,12 @@ export class ServerConnection implements Connection {
       opened.close();
       throw new NotSentError("Cannot use a closed connection");
     }
+    if (opened.end !== undefined) {
+      throw new NotSentError(
+        `Cannot reach Redis at ${server}: ${opened.end.message}`,
+        { cause: opened.end },
+      );
+    }
     for (const command of preamble?.() ?? []) {
       opened.call(command).catch(() => {});
     }
@@ -263,7 +272,10 @@ export class ServerConnection implements Connection {
 
   /** Counts turns of silence, not time: a blocked program is not a slow server. */
   #look(): void {
-    if (this.#pending === 0) return;
+    if (this.#pending === 0) {
+      if (++this.#idleTicks * WATCH_EVERY_MS < KEEP_ALIVE_MS) return;
+      return void this.call(undefined, ["PING"]).catch(() => {});
+    }
     const limitMs = this.#options.deadlineMs ?? 5000;
     if (++this.#silentTicks * WATCH_EVERY_MS > limitMs) {
       this.#drop(`no answer in ${limitMs} ms`);
@@ -279,6 +291,7 @@ export class ServerConnection implements Connection {
 
   #end(): void {
     this.#silentTicks = 0;
+    this.#idleTicks = 0;
     if (--this.#pending === 0 && this.#options.unrefWhenIdle) {
       this.#client?.unref();
     }

@@ -106,8 +106,13 @@ export function hearsOutcomes(changed: ResultsChanged): Heard {
 /** Numbers with commas between them, and perhaps a line with their outcomes. */
 function readNews(text: string): Parameters<ResultsChanged> {
   const [numbers, outcomes] = text.split("\n", 2);
-  return [
-    numbers.split(",").map(Number),
-    outcomes === undefined ? undefined : JSON.parse(outcomes),
-  ];
+  try {
+    return [
+      numbers.split(",").map(Number),
+      outcomes === undefined ? undefined : JSON.parse(outcomes),
+    ];
+  } catch {
+    // Of somebody else; whoever waits reads.
+    return [];
+  }
 }

@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Sentinels } from "../redis_dsn.ts";
-import { Client } from "./client.ts";
+import { askOnce, Client } from "./client.ts";
 
 /** One that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -24,11 +23,7 @@ export async function findMaster(
   for (const sentinel of sentinels) {
     const name = `sentinel ${sentinel.host}:${sentinel.port}`;
     try {
-      const found = await deadline(
-        ask(address, sentinel, masterName),
-        ASK_WITHIN_MS,
-        `asking ${name}`,
-      );
+      const found = await ask(address, sentinel, masterName, `asking ${name}`);
       if (found !== undefined) return found;
       reasons.push(`${name} knows no master ${masterName}`);
     } catch (error) {
@@ -42,19 +37,17 @@ async function ask(
   address: RedisAddress,
   sentinel: HostPort,
   masterName: string,
+  what: string,
 ): Promise<HostPort | undefined> {
-  const client = new Client(address, sentinel, { sentinel: true });
-  try {
-    await client.open();
-    const answer = await client.call([
-      ...["SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName],
-    ]) as [string, string] | null;
-    return answer === null
-      ? undefined
-      : { host: answer[0], port: Number(answer[1]) };
-  } finally {
-    client.close();
-  }
+  const answer = await askOnce(
+    new Client(address, sentinel, { sentinel: true }),
+    ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName],
+    ASK_WITHIN_MS,
+    what,
+  ) as [string, string] | null;
+  return answer === null
+    ? undefined
+    : { host: answer[0], port: Number(answer[1]) };
 }
 
 /**

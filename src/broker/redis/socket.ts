@@ -1,6 +1,8 @@
 import type { HostPort, RedisAddress, SocketPath } from "../redis_dsn.ts";
 
 const READ_BYTES = 64 * 1024;
+/** Only later versions try all addresses of a name. */
+const TRIES_ONE_ADDRESS = /^2\.[0-7]\./.test(Deno.version.deno);
 
 /** Hears of what a socket receives, and of its end. */
 export interface SocketListener {
@@ -65,7 +67,7 @@ async function connectTo(
   try {
     return await Deno.connect({ hostname: host, port, signal });
   } catch (error) {
-    // Before version 2.8 Deno tried only the first address of a name.
+    if (signal.aborted || !TRIES_ONE_ADDRESS) throw error;
     const { lookup } = await import("node:dns/promises");
     const found = await lookup(host, { all: true }).catch(() => []);
     for (const { address } of found) {

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { deadline } from "../../time/deadline.ts";
 import type { HostPort, RedisAddress, Seeds } from "../redis_dsn.ts";
-import { Client } from "./client.ts";
+import { askOnce, Client } from "./client.ts";
 
 /** A node that does not answer must not keep us from the next. */
 const ASK_WITHIN_MS = 1000;
@@ -110,11 +109,7 @@ export class Topology {
     const reasons: string[] = [];
     for (const [name, place] of places) {
       try {
-        const ranges = await deadline(
-          askOne(this.#address, place),
-          ASK_WITHIN_MS,
-          `asking ${name}`,
-        );
+        const ranges = await askNode(this.#address, place, `asking ${name}`);
         if (ranges.length === 0) throw new Error("it knows of no slots");
         this.#ranges = ranges;
         this.#informant = place;
@@ -135,23 +130,21 @@ function explainRefusal({ message }: Error): string {
     : message;
 }
 
-async function askOne(
+async function askNode(
   address: RedisAddress,
   place: HostPort,
+  what: string,
 ): Promise<{ first: number; last: number; node: HostPort }[]> {
-  const client = new Client(address, place);
-  try {
-    await client.open();
-    const ranges = await client.call(["CLUSTER", "SLOTS"]);
-    return (ranges as unknown as SlotRange[]).map(
-      ([first, last, [host, port]]) => ({
-        first,
-        last,
-        // Without a name it is the one that was asked.
-        node: { host: host || place.host, port },
-      }),
-    );
-  } finally {
-    client.close();
-  }
+  const ranges = await askOnce(
+    new Client(address, place),
+    ["CLUSTER", "SLOTS"],
+    ASK_WITHIN_MS,
+    what,
+  ) as unknown as SlotRange[];
+  return ranges.map(([first, last, [host, port]]) => ({
+    first,
+    last,
+    // Without a name it is the one that was asked.
+    node: { host: host || place.host, port },
+  }));
 }

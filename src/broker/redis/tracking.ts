@@ -154,6 +154,8 @@ export class QueueTracking implements AsyncDisposable {
 
 /** Whether the server does not let us track keys. */
 function isForbidden(error: unknown): boolean {
-  return error instanceof NotSentError && error.cause instanceof ReplyError &&
-    (error.cause.code === "NOPERM" || error.cause.code === "ERR");
+  if (!(error instanceof NotSentError)) return false;
+  const { cause } = error;
+  return cause instanceof ReplyError && cause.command === "CLIENT" &&
+    (cause.code === "NOPERM" || cause.code === "ERR");
 }
