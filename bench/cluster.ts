@@ -9,6 +9,7 @@ import {
   type Store,
 } from "./drain_mqk.ts";
 import type { Site } from "./site.ts";
+import { mean } from "./statistics.ts";
 
 /** The names of four queues are such that each of three nodes has one. */
 const LOAD: Load = { count: 120_000, kept: true, queues: 4 };
@@ -74,10 +75,6 @@ async function drainEach(site: Site, round: number): Promise<Sample> {
       },
     ],
   };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function rate(store: "one" | "three", label: string): Figure {

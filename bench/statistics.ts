@@ -1,3 +1,8 @@
+/** The sum of some numbers, divided by how many they are. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** The middle of some numbers; the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   return percentile(values, 50);

@@ -98,7 +98,7 @@ export function findRoot(directory: string = Deno.cwd()): string {
   }
 }
 
-/** Without \`node:fs\`: to load that takes longer than all of this file. */
+/** Without `node:fs`: to load that takes longer than all of this file. */
 function exists(path: string): boolean {
   try {
     Deno.statSync(path);

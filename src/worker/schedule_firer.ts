@@ -1,7 +1,11 @@
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS } from "../broker/broker.ts";
 import type { Firing, Schedules, StoredSchedule } from "../broker/schedules.ts";
-import type { DueTimes } from "../job/due_times.ts";
-import type { ScheduleDefinition } from "../job/schedule.ts";
+import { DueTimes } from "../job/due_times.ts";
+import {
+  decodeSchedule,
+  type ScheduleDefinition,
+  scheduledMessage,
+} from "../job/schedule.ts";
 import { brokerLog } from "../log.ts";
 
 /** A heartbeat waits for the step: what is left comes with the next one. */
@@ -10,14 +14,6 @@ const STEP_MS = 250;
 const UNREADABLE_MS = 60_000;
 /** Definitions that are kept read. */
 const KEPT = 1000;
-
-/** What it takes to read a schedule. */
-type Reading =
-  & Pick<
-    typeof import("../job/schedule.ts"),
-    "decodeSchedule" | "scheduledMessage"
-  >
-  & Pick<typeof import("../job/due_times.ts"), "DueTimes">;
 
 interface ReadSchedule {
   readonly definition: ScheduleDefinition;
@@ -46,14 +42,8 @@ export class ScheduleFirer {
     const startedMs = performance.now();
     while (!stopping.aborted && performance.now() - startedMs < STEP_MS) {
       const { nowMs, schedules } = await this.#schedules.due(queue);
-      if (schedules.length === 0) return;
-      // Most workers never need it, and all would wait for it.
-      const reading: Reading = {
-        ...await import("../job/schedule.ts"),
-        ...await import("../job/due_times.ts"),
-      };
       const firings = schedules.map((schedule) =>
-        this.#firing(schedule, nowMs, reading)
+        this.#firing(schedule, nowMs)
       );
       let fired = 0;
       for (const part of cut(firings)) {
@@ -64,17 +54,10 @@ export class ScheduleFirer {
     }
   }
 
-  #firing(
-    schedule: StoredSchedule,
-    nowMs: number,
-    reading: Reading,
-  ): Firing {
+  #firing(schedule: StoredSchedule, nowMs: number): Firing {
     const { queue, name, nextMs: dueMs = nowMs } = schedule;
     try {
-      const { definition, times } = this.#readOnce(
-        schedule.definition,
-        reading,
-      );
+      const { definition, times } = this.#readOnce(schedule.definition);
       const { firedMs, nextMs = Infinity } = times.due(dueMs, nowMs);
       const messages: string[] = [];
       const { unique, group } = definition;
@@ -88,11 +71,7 @@ export class ScheduleFirer {
         : undefined;
       let bytes = 0;
       for (const firedAtMs of firedMs) {
-        const message = reading.scheduledMessage(
-          definition,
-          name,
-          firedAtMs,
-        );
+        const message = scheduledMessage(definition, name, firedAtMs);
         bytes += message.length;
         if (messages.length > 0 && bytes > MAX_BATCH_BYTES) {
           return { schedule, messages, ties, nextMs: firedAtMs };
@@ -110,10 +89,7 @@ export class ScheduleFirer {
     }
   }
 
-  #readOnce(
-    text: string,
-    { decodeSchedule, DueTimes }: Reading,
-  ): ReadSchedule {
+  #readOnce(text: string): ReadSchedule {
     let read = this.#read.get(text);
     if (read === undefined) {
       const definition = decodeSchedule(text);

@@ -1,5 +1,5 @@
 import { backoffMs } from "../../time/backoff.ts";
-import type { ServerConnection } from "./connection.ts";
+import type { ConnectionOptions, ServerConnection } from "./connection.ts";
 import { toBrokerError } from "./errors.ts";
 
 /** Is told a text that was published; nothing: some may have been missed. */
@@ -14,8 +14,8 @@ interface Channel {
   subscribed: Promise<void> | undefined;
 }
 
-/** How often a connection without events is asked whether it is alive. */
-const PING_EVERY_MS = 5000;
+/** So soon it is noticed that no events come any more. */
+const PING_AFTER_MS = 5000;
 
 /** Hears what is published, on one connection for all who listen. */
 export class ChannelWatcher implements AsyncDisposable {
@@ -23,7 +23,6 @@ export class ChannelWatcher implements AsyncDisposable {
   readonly #channels = new Map<string, Channel>();
   readonly #background: boolean;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #ping: ReturnType<typeof setInterval> | undefined;
   #tries = 0;
   #closed = false;
 
@@ -32,10 +31,15 @@ export class ChannelWatcher implements AsyncDisposable {
    * @param background Whether it never keeps the program alive.
    */
   constructor(
-    open: (options: { onLost: () => void }) => ServerConnection,
+    open: (
+      options: Pick<ConnectionOptions, "onLost" | "pingAfterMs">,
+    ) => ServerConnection,
     background: boolean,
   ) {
-    this.#connection = open({ onLost: () => this.#lost() });
+    this.#connection = open({
+      onLost: () => this.#lost(),
+      pingAfterMs: PING_AFTER_MS,
+    });
     this.#background = background;
   }
 
@@ -64,12 +68,6 @@ export class ChannelWatcher implements AsyncDisposable {
       await this.#leave(channel, listener);
       throw toBrokerError(error, `hear of ${channelName}`);
     }
-    if (this.#ping === undefined && !this.#closed) {
-      this.#ping = setInterval(() => {
-        this.#connection.call(undefined, ["PING"]).catch(() => {});
-      }, PING_EVERY_MS);
-      Deno.unrefTimer(this.#ping);
-    }
     return {
       [Symbol.asyncDispose]: () => this.#leave(channel, listener),
     };
@@ -78,7 +76,6 @@ export class ChannelWatcher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
-    clearInterval(this.#ping);
     this.#channels.clear();
     await this.#connection[Symbol.asyncDispose]();
   }
@@ -97,10 +94,6 @@ export class ChannelWatcher implements AsyncDisposable {
     if (channel.listeners.size > 0) return;
     if (this.#channels.get(channel.name) !== channel) return;
     this.#channels.delete(channel.name);
-    if (this.#channels.size === 0) {
-      clearInterval(this.#ping);
-      this.#ping = undefined;
-    }
     if (channel.subscribed === undefined || this.#closed) return;
     // A connection that is lost has no subscription any more.
     await this.#connection.unsubscribe(channel.name, channel.heard)

@@ -86,14 +86,7 @@ export class Client {
       if (database !== 0) commands.push(["SELECT", String(database)]);
     }
     if (onInvalidate !== undefined) commands.push(["CLIENT", "TRACKING", "ON"]);
-    await Promise.all(commands.map(async (command) => {
-      try {
-        await this.call(command);
-      } catch (error) {
-        if (!(error instanceof ReplyError)) throw error;
-        throw new ReplyError(error.message, { cause: error }, command[0]);
-      }
-    }));
+    await Promise.all(commands.map((command) => this.call(command)));
     this.#isOpen = true;
   }
 
@@ -105,7 +98,7 @@ export class Client {
   /**
    * Sends one command; what is sent in one turn is written together.
    *
-   * @throws {ReplyError} If it was refused.
+   * @throws {ReplyError} If it was refused; it names the command.
    * @throws {NotSentError} If it was not written.
    * @throws {Error} If no answer came.
    */
@@ -202,8 +195,10 @@ export class Client {
 
   #answer(reply: Reply): void {
     const pending = this.#take();
-    if (reply instanceof ReplyError) pending?.reject(reply);
-    else pending?.resolve(reply);
+    if (reply instanceof ReplyError) {
+      const [command] = pending?.command ?? [];
+      pending?.reject(new ReplyError(reply.message, undefined, command));
+    } else pending?.resolve(reply);
   }
 
   #take(): Pending | undefined {

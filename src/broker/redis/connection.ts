@@ -60,6 +60,8 @@ export interface ConnectionOptions {
   readonly master?: KnownMaster;
   /** How long the oldest call may wait for any answer. Default 5 s. */
   readonly deadlineMs?: number;
+  /** How long it may be idle before it is asked whether it is alive. Default 30 s. */
+  readonly pingAfterMs?: number;
   /** How long opening may take. Default 4 s. */
   readonly connectMs?: number;
   /** Whether it keeps the program alive only while a call is pending. */
@@ -74,7 +76,7 @@ export interface ConnectionOptions {
 
 const WATCH_EVERY_MS = 500;
 /** What lies between forgets a connection that is silent for minutes. */
-const KEEP_ALIVE_MS = 30_000;
+const PING_AFTER_MS = 30_000;
 
 /** A connection to one server. */
 export class ServerConnection implements Connection {
@@ -213,20 +215,6 @@ export class ServerConnection implements Connection {
     const connectMs = this.#options.connectMs ?? 4000;
     let client: Client | undefined;
     let found: string | undefined;
-    const reach = async (target: HostPort | SocketPath): Promise<Client> => {
-      const opened = client = new Client(address, target, {
-        onInvalidate,
-        onLost: () => {
-          if (this.#client === opened) this.#lost(opened);
-        },
-      });
-      await opened.open();
-      if ("sentinels" in place && !await isMaster(opened)) {
-        throw new Error("the server that Sentinel names is no master now");
-      }
-      return opened;
-    };
-    let opened: Client;
     try {
       const target = this.node ?? await deadline(
         typeof node === "function" ? node() : find(address),
@@ -234,11 +222,21 @@ export class ServerConnection implements Connection {
         `asking for the ${server}`,
       );
       if ("host" in target) found = nameOf(target);
-      opened = await deadline(
-        reach(target),
-        connectMs,
-        `connecting to ${server}`,
-      );
+      const opened = client = new Client(address, target, {
+        onInvalidate,
+        onLost: () => {
+          if (this.#client === opened) this.#lost(opened);
+        },
+      });
+      const reach = async () => {
+        await opened.open();
+        if ("sentinels" in place && !await isMaster(opened)) {
+          throw new Error("the server that Sentinel names is no master now");
+        }
+      };
+      await deadline(reach(), connectMs, `connecting to ${server}`);
+      // Lost meanwhile: from here on `onLost` tells.
+      if (opened.end !== undefined) throw opened.end;
     } catch (error) {
       client?.close();
       const reason = error instanceof Error ? error.message : String(error);
@@ -248,32 +246,27 @@ export class ServerConnection implements Connection {
       );
     }
     if (this.#closed) {
-      opened.close();
+      client.close();
       throw new NotSentError("Cannot use a closed connection");
     }
-    if (opened.end !== undefined) {
-      throw new NotSentError(
-        `Cannot reach Redis at ${server}: ${opened.end.message}`,
-        { cause: opened.end },
-      );
-    }
     for (const command of preamble?.() ?? []) {
-      opened.call(command).catch(() => {});
+      client.call(command).catch(() => {});
     }
-    this.#client = opened;
+    this.#client = client;
     if (master !== undefined) master.name = this.#masterName = found;
     this.#dropReason = undefined;
     this.#silentTicks = 0;
     this.#watch = setInterval(() => this.#look(), WATCH_EVERY_MS);
     // A pending call keeps its socket, and so the program, alive by itself.
     Deno.unrefTimer(this.#watch);
-    return opened;
+    return client;
   }
 
   /** Counts turns of silence, not time: a blocked program is not a slow server. */
   #look(): void {
     if (this.#pending === 0) {
-      if (++this.#idleTicks * WATCH_EVERY_MS < KEEP_ALIVE_MS) return;
+      const { pingAfterMs = PING_AFTER_MS } = this.#options;
+      if (++this.#idleTicks * WATCH_EVERY_MS < pingAfterMs) return;
       return void this.call(undefined, ["PING"]).catch(() => {});
     }
     const limitMs = this.#options.deadlineMs ?? 5000;
@@ -306,12 +299,11 @@ export class ServerConnection implements Connection {
 
   #translate(error: unknown, command: string): Error {
     if (error instanceof ReplyError) {
-      const reply = new ReplyError(error.message, { cause: error }, command);
       // TRYAGAIN is about one slot that moves: the others are served.
-      if (isLater(reply) && reply.code !== "TRYAGAIN") {
-        this.#drop(reply.message);
+      if (isLater(error) && error.code !== "TRYAGAIN") {
+        this.#drop(error.message);
       }
-      return reply;
+      return error;
     }
     if (error instanceof BrokerUnavailableError) return error;
     const reason = this.#dropReason ?? (error as Error).message;

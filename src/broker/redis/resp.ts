@@ -98,7 +98,7 @@ export class ReplyReader {
   read(chunk: Uint8Array): void {
     this.#restLength += chunk.length;
     if (this.#restLength < this.#needed) {
-      this.#rest.push(chunk.slice());
+      this.#rest.push(new Uint8Array(chunk));
       return;
     }
     this.#bytes = this.#rest.length === 0
@@ -116,8 +116,10 @@ export class ReplyReader {
       if (element !== OPENED) this.#deliver(element);
     }
     this.#restLength = this.#bytes.length - this.#at;
-    if (this.#restLength > 0) this.#rest = [this.#bytes.slice(this.#at)];
-    else if (this.#rest.length > 0) this.#rest = [];
+    if (this.#restLength > 0) {
+      // Copied: `slice` of a Buffer would not.
+      this.#rest = [new Uint8Array(this.#bytes.subarray(this.#at))];
+    } else if (this.#rest.length > 0) this.#rest = [];
     this.#bytes = NOTHING;
     this.#text = "";
   }

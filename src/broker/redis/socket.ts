@@ -56,7 +56,6 @@ async function connect(
   }
   const connection = await connectTo(place, signal);
   connection.setNoDelay(true);
-  connection.setKeepAlive(true);
   return connection;
 }
 

@@ -5,8 +5,6 @@ import { explainRefusal } from "./certificate.ts";
 import type { Socket, SocketListener } from "./socket.ts";
 
 const CHECK_WITHIN_MS = 4000;
-/** After so long a silence the peer is asked whether it is there. */
-const KEEP_ALIVE_MS = 30_000;
 
 /**
  * Connects to a server, encrypted. It is by `node:tls`, as the runtime's own
@@ -27,7 +25,6 @@ export async function openTlsSocket(
   const socket = connect(options);
   signal.addEventListener("abort", () => socket.destroy(), { once: true });
   socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.once("secureConnect", () => resolve());
   const own = new EncryptedSocket(socket, {
     received: (bytes) => listener.received(bytes),
