@@ -158,7 +158,7 @@ export interface Reaped {
 export interface Renewal {
   /** How many tokens the worker holds there. */
   readonly held: number;
-  /** Version of the keys or tables; larger than ours: drain and leave. */
+  /** Version of the keys or tables; larger than the broker's: drain and leave. */
   readonly schema: number;
   /** As in `Batch`. */
   readonly cancels: number;
@@ -180,8 +180,6 @@ export interface Counts {
   readonly failed: number;
 }
 
-/** The version of the keys and tables that this program writes. */
-export const SCHEMA_VERSION = 2;
 /** Ticks after which a lease that was not renewed has lapsed. */
 export const LEASE_TICKS = 10;
 /** A tick is at least this long. */
@@ -201,6 +199,8 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
  * whether they ran, {@linkcode BrokerError} when they were refused.
  */
 export interface Broker extends JobStore, AsyncDisposable {
+  /** The version of the keys or tables that it writes. */
+  readonly schemaVersion: number;
   readonly updates: Updates;
   readonly schedules: Schedules;
 

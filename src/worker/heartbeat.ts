@@ -1,9 +1,4 @@
-import {
-  type Broker,
-  FencedError,
-  SCHEMA_VERSION,
-  SchemaError,
-} from "../broker/broker.ts";
+import { type Broker, FencedError, SchemaError } from "../broker/broker.ts";
 import { brokerLog } from "../log.ts";
 import { sleep } from "../time/sleep.ts";
 import { Complaint } from "./complaint.ts";
@@ -116,10 +111,10 @@ export class Heartbeat {
     for (const { queue } of busy) lease.renewed(queue, moment);
     renewals.forEach(({ held, schema, cancels }, index) => {
       const queue = busy[index];
-      if (schema > SCHEMA_VERSION) {
+      if (schema > broker.schemaVersion) {
         throw new SchemaError(
           `Cannot serve queue ${queue.queue}: it has schema version ` +
-            `${schema}, this program writes ${SCHEMA_VERSION}`,
+            `${schema}, this program writes ${broker.schemaVersion}`,
         );
       }
       this.#parts.cancelled(queue.queue, cancels);

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { SCHEMA_VERSION } from "../../src/broker/broker.ts";
+import { TABLES_VERSION } from "../../src/broker/sqlite/schema.ts";
 import { SqliteBroker } from "../../src/broker/sqlite/sqlite_broker.ts";
 import { SqliteInspector } from "../../src/broker/sqlite/sqlite_inspector.ts";
 import { TempDir } from "../harness/temp_dir.ts";
@@ -46,7 +46,7 @@ const openStore: OpenStore = async (limits) => {
     },
     setSchema(_queue, version) {
       setSchema(version);
-      resources.defer(() => setSchema(SCHEMA_VERSION));
+      resources.defer(() => setSchema(TABLES_VERSION));
       return Promise.resolve();
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

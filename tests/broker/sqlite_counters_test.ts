@@ -15,8 +15,8 @@ const COUNTERS = `
     retry, (SELECT count(*) FROM due WHERE kind > 0),
     results, (SELECT coalesce(sum(results), 0) FROM bucket),
     result_bytes, (SELECT coalesce(sum(bytes), 0) FROM bucket),
-    (SELECT coalesce(sum(held), 0) FROM batch), (SELECT count(*) FROM held),
-    (SELECT count(*) FROM batch), (SELECT count(DISTINCT batch) FROM held)
+    (SELECT coalesce(sum(held), 0) FROM held_batch), (SELECT count(*) FROM held_job),
+    (SELECT count(*) FROM held_batch), (SELECT count(DISTINCT batch) FROM held_job)
   FROM queue`;
 
 /** Steps over all verbs, always the same ones. */

@@ -2,13 +2,18 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SchemaError } from "../../src/broker/broker.ts";
+import { SchemaError, type Settlement } from "../../src/broker/broker.ts";
+import { APPLICATION_ID, VERSIONS } from "../../src/broker/sqlite/schema.ts";
 import { SqliteBroker } from "../../src/broker/sqlite/sqlite_broker.ts";
 import { BrokerError } from "../../src/errors.ts";
 import { TempDir } from "../harness/temp_dir.ts";
 
 function open(path: string): Promise<SqliteBroker> {
   return SqliteBroker.open({ kind: "sqlite", path });
+}
+
+function done(token: string): Settlement {
+  return { kind: "done", token };
 }
 
 /** A check of an error: of this class, one line, with these words. */
@@ -132,8 +137,40 @@ Deno.test("sqlite: a file of a later version is refused, naming both versions", 
   }
   await assert.rejects(
     open(path),
-    oneLine(SchemaError, /schema version 7, this program writes 2/),
+    oneLine(SchemaError, /schema version 7, this program writes 3/),
   );
+});
+
+Deno.test("sqlite: a file of version 2 is made one of this version, with what its workers hold", async () => {
+  await using dir = new TempDir();
+  const path = join(dir.path, "queue.sqlite");
+  {
+    using old = new DatabaseSync(path);
+    VERSIONS.slice(0, 2).forEach((change) => old.exec(change));
+    old.exec(`
+      PRAGMA application_id = ${APPLICATION_ID};
+      PRAGMA user_version = 2;
+      INSERT INTO queue (id, name, seq, ready) VALUES (1, 'p', 3, 1), (2, 'q', 2, 0);
+      INSERT INTO worker VALUES (1, 'one', 0), (2, 'one', 0), (2, 'two', 0);
+      INSERT INTO waiting VALUES (1, 0, 3, 'p3');
+      INSERT INTO batch VALUES (4, 1, 'one', '', 2), (5, 2, 'one', '', 1),
+        (9, 2, 'two', 's', 1);
+      INSERT INTO held VALUES (4, 1, 'p1'), (4, 2, 'p2'), (5, 1, 'q1'),
+        (9, 2, 'q2')`);
+  }
+  await using broker = await open(path);
+  const [p] = await broker.renew("one", ["p"]);
+  assert.equal(p.held, 2);
+  assert.equal(await broker.settle("one", "p", [done("4:1"), done("5:1")]), 1);
+  assert.equal(await broker.settle("one", "q", [done("5:1")]), 1);
+  assert.equal(await broker.recover("two", "q", "replaced"), 1);
+  // A batch of the other queue never has the number of one that is held.
+  const request = { limit: 10, bytes: 1000, known: 0, idle: true };
+  const { tokens, messages } = await broker.reserve("new", "p", request);
+  assert.deepEqual(messages, ["p3"]);
+  assert.ok(Number(tokens[0].split(":")[0]) > 9, tokens[0]);
+  const [counts, others] = await broker.counts(["p", "q"]);
+  assert.deepEqual([counts.held, others.held, others.suspect], [2, 0, 1]);
 });
 
 Deno.test("sqlite: jobs outlive the processes that stored them", async () => {

@@ -16,7 +16,8 @@ const KINDS = ["scheduled", "retry", "lone"];
 const TABLES = [
   "worker",
   "waiting",
-  "batch",
+  "held_batch",
+  "held_job",
   "due",
   "failed",
   "result",
@@ -98,8 +99,8 @@ export class SqliteStore implements Store {
       ...this.#messages(name, "due", "kind", KINDS),
     ];
     const held = db.rows(
-      `SELECT worker, id, seq, mark, message FROM batch
-         JOIN held ON held.batch = batch.id WHERE queue = ?`,
+      `SELECT worker, id, seq, mark, message FROM held_batch
+         JOIN held_job USING (queue) WHERE queue = ? AND batch = id`,
       queue,
     ).map(([worker, batch, seq, mark, message]) => ({
       queue: name,
@@ -148,7 +149,7 @@ export class SqliteStore implements Store {
 
   leftovers(): Promise<string[]> {
     const queues = this.queues.map((queue) => this.#queueId(queue));
-    const tables = ["worker", "waiting", "batch", "due"];
+    const tables = ["worker", "waiting", "held_batch", "due"];
     return Promise.resolve(
       tables.flatMap((table) =>
         queues.flatMap((queue) =>
@@ -164,10 +165,6 @@ export class SqliteStore implements Store {
     db.exec("BEGIN IMMEDIATE");
     for (const name of this.queues) {
       const queue = this.#queueId(name);
-      db.run(
-        "DELETE FROM held WHERE batch IN (SELECT id FROM batch WHERE queue = ?)",
-        queue,
-      );
       for (const table of TABLES) {
         db.run(`DELETE FROM ${table} WHERE queue = ?`, queue);
       }
@@ -275,8 +272,9 @@ export class SqliteStore implements Store {
   #held(queue: string, worker: string, token: string): string | null {
     const { batch, seq, mark } = parseToken(token)!;
     const message = this.#parts.db.value(
-      `SELECT message FROM batch JOIN held ON held.batch = batch.id
-         WHERE queue = ? AND worker = ? AND id = ? AND seq = ? AND mark = ?`,
+      `SELECT message FROM held_batch JOIN held_job USING (queue)
+         WHERE queue = ? AND worker = ? AND id = ? AND batch = id
+           AND seq = ? AND mark = ?`,
       this.#queueId(queue),
       worker,
       batch,
@@ -294,9 +292,8 @@ export class SqliteStore implements Store {
          scheduled, (SELECT count(*) FROM due WHERE queue = queue.id AND kind = 0),
          retry, (SELECT count(*) FROM due WHERE queue = queue.id AND kind > 0),
          results, (SELECT count(*) FROM result WHERE queue = queue.id),
-         (SELECT total(held) FROM batch WHERE batch.queue = queue.id),
-         (SELECT count(*) FROM batch JOIN held ON held.batch = batch.id
-            WHERE batch.queue = queue.id)
+         (SELECT total(held) FROM held_batch WHERE held_batch.queue = queue.id),
+         (SELECT count(*) FROM held_job WHERE held_job.queue = queue.id)
          FROM queue WHERE id = ?`,
       queue,
     )[0] ?? [];

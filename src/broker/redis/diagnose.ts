@@ -1,11 +1,15 @@
-import { SCHEMA_VERSION } from "../broker.ts";
 import { type Finding, rehearse } from "../diagnosis.ts";
 import type { Dsn } from "../dsn.ts";
 import { parseRedisDsn } from "../redis_dsn.ts";
 import type { Connection, ServerConnection } from "./connection.ts";
 import { Connector } from "./connector.ts";
 import { ReplyError } from "./errors.ts";
-import { expectedType, KeySpace, type QueueKeys } from "./keys.ts";
+import {
+  expectedType,
+  KEYS_VERSION,
+  KeySpace,
+  type QueueKeys,
+} from "./keys.ts";
 import { RedisBroker } from "./redis_broker.ts";
 import { nameOf } from "./topology.ts";
 import { readSetting } from "./warnings.ts";
@@ -260,7 +264,7 @@ async function schema(
     const { meta } = space.of(name);
     return Number(await connection.call(meta, ["HGET", meta, "v"]) ?? 0);
   }));
-  const later = names.filter((_, i) => versions[i] > SCHEMA_VERSION);
+  const later = names.filter((_, i) => versions[i] > KEYS_VERSION);
   return later.length === 0
     ? { state: "ok", found: `${names.length} queues, none of a later version` }
     : {

@@ -1,7 +1,7 @@
-import { SCHEMA_VERSION, SchemaError } from "../broker.ts";
+import { SchemaError } from "../broker.ts";
 import type { Connection } from "./connection.ts";
 import { ReplyError } from "./errors.ts";
-import type { KeySpace, QueueKeys } from "./keys.ts";
+import { KEYS_VERSION, type KeySpace, type QueueKeys } from "./keys.ts";
 import { explain } from "./scripts.ts";
 
 /**
@@ -72,10 +72,10 @@ export class Introductions {
         [this.#space.queues, meta],
       );
     });
-    if (Number(version ?? SCHEMA_VERSION) > SCHEMA_VERSION) {
+    if (Number(version ?? KEYS_VERSION) > KEYS_VERSION) {
       throw new SchemaError(
         `Cannot use queue ${queue}: its keys have version ${version}, this ` +
-          `program writes version ${SCHEMA_VERSION}; update it`,
+          `program writes version ${KEYS_VERSION}; update it`,
       );
     }
   }
@@ -91,7 +91,7 @@ export class Introductions {
   #writing({ meta, queue }: QueueKeys): string[][] {
     return [
       ["SADD", this.#space.queues, queue],
-      ["HSETNX", meta, "v", String(SCHEMA_VERSION)],
+      ["HSETNX", meta, "v", String(KEYS_VERSION)],
     ];
   }
 }

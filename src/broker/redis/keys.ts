@@ -6,6 +6,8 @@
  */
 import { DEFAULT_PREFIX } from "../redis_dsn.ts";
 
+/** The version of the keys that this program writes. */
+export const KEYS_VERSION = 2;
 /** Jobs of one producer whose outcomes share a hash. */
 const BUCKET_JOBS = 128;
 

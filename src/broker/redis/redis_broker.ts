@@ -19,7 +19,7 @@ import { readCancelled } from "./cancelling.ts";
 import type { Connection } from "./connection.ts";
 import { RedisControl } from "./control.ts";
 import { readCounts } from "./counts.ts";
-import type { QueueKeys } from "./keys.ts";
+import { KEYS_VERSION, type QueueKeys } from "./keys.ts";
 import { readQueueNames } from "./queue_names.ts";
 import { reap } from "./reap.ts";
 import { reconcile } from "./reconcile.ts";
@@ -45,6 +45,7 @@ export type { RedisOptions } from "./parts.ts";
  * script, and all that a worker changes goes over one connection, in order.
  */
 export class RedisBroker extends RedisJobStore implements Broker {
+  readonly schemaVersion: number = KEYS_VERSION;
   readonly control: RedisControl;
   readonly #parts: RedisParts;
   readonly #waiting: Waiting;

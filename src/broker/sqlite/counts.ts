@@ -30,9 +30,10 @@ export function countJobs(store: Store, name: string): Counts {
   const [held, heldByLate] = store.db.row(
     `SELECT coalesce(sum(held), 0),
          coalesce(sum(held) FILTER (WHERE ? - worker.tick >= ?), 0)
-       FROM batch JOIN worker
-         ON worker.queue = batch.queue AND worker.name = batch.worker
-       WHERE batch.queue = ?`,
+       FROM held_batch JOIN worker
+         ON worker.queue = held_batch.queue
+           AND worker.name = held_batch.worker
+       WHERE held_batch.queue = ?`,
     tick,
     LATE_TICKS,
     queue,

@@ -77,11 +77,15 @@ async function forget(path: string, name: string): Promise<void> {
   await transactions.write("take the rehearsal away", () => {
     const queue = db.value("SELECT id FROM queue WHERE name = ?", name);
     if (typeof queue !== "number") return;
-    db.run(
-      "DELETE FROM held WHERE batch IN (SELECT id FROM batch WHERE queue = ?)",
-      queue,
-    );
-    for (const table of ["waiting", "worker", "bucket", "result", "batch"]) {
+    const tables = [
+      "waiting",
+      "worker",
+      "bucket",
+      "result",
+      "held_batch",
+      "held_job",
+    ];
+    for (const table of tables) {
       db.run(`DELETE FROM ${table} WHERE queue = ?`, queue);
     }
     db.run("DELETE FROM queue WHERE id = ?", queue);

@@ -23,6 +23,8 @@ export interface BatchPart {
 /** Which of some tokens a worker holds; in the open transaction. */
 export class HeldJobs {
   readonly #store: Store;
+  readonly #queue: number;
+  readonly #worker: string;
   readonly #batches = new Map<number, HeldBatch>();
 
   constructor(
@@ -32,6 +34,8 @@ export class HeldJobs {
     tokens: readonly string[],
   ) {
     this.#store = store;
+    this.#queue = queue;
+    this.#worker = worker;
     const asked = new Map<number, number[]>();
     for (const token of tokens) {
       const parts = parseToken(token);
@@ -40,7 +44,7 @@ export class HeldJobs {
       if (seqs === undefined) asked.set(parts.batch, [parts.seq]);
       else seqs.push(parts.seq);
     }
-    for (const [batch, seqs] of asked) this.#look(queue, worker, batch, seqs);
+    for (const [batch, seqs] of asked) this.#look(batch, seqs);
   }
 
   /** Takes a token off, if it is held; `false` also the second time. */
@@ -70,48 +74,48 @@ export class HeldJobs {
     const { db } = this.#store;
     for (const { id, all, left } of this.#batches.values()) {
       if (left.length === all) {
-        db.run("DELETE FROM held WHERE batch = ?", id);
-        db.run("DELETE FROM batch WHERE id = ?", id);
+        this.#store.forgetBatch(this.#queue, this.#worker, id);
       } else if (left.length > 0) {
         db.run(
-          `DELETE FROM held WHERE batch = ?
+          `DELETE FROM held_job WHERE queue = ? AND batch = ?
              AND seq IN (SELECT value FROM json_each(?))`,
+          this.#queue,
           id,
           JSON.stringify(left),
         );
         db.run(
-          "UPDATE batch SET held = held - ? WHERE id = ?",
+          `UPDATE held_batch SET held = held - ?
+             WHERE queue = ? AND worker = ? AND id = ?`,
           left.length,
+          this.#queue,
+          this.#worker,
           id,
         );
       }
     }
   }
 
-  #look(
-    queue: number,
-    worker: string,
-    batch: number,
-    seqs: readonly number[],
-  ): void {
+  #look(batch: number, seqs: readonly number[]): void {
     const { db } = this.#store;
     const row = db.row(
-      "SELECT mark, held FROM batch WHERE id = ? AND queue = ? AND worker = ?",
+      "SELECT mark, held FROM held_batch WHERE queue = ? AND worker = ? AND id = ?",
+      this.#queue,
+      this.#worker,
       batch,
-      queue,
-      worker,
     ) as [string, number] | undefined;
     if (row === undefined) return;
     const [mark, all] = row;
     // Reading a whole batch is faster than looking for many single jobs.
     const held = all <= 4 * seqs.length
       ? db.value(
-        "SELECT json_group_array(seq) FROM held WHERE batch = ?",
+        "SELECT json_group_array(seq) FROM held_job WHERE queue = ? AND batch = ?",
+        this.#queue,
         batch,
       )
       : db.value(
-        `SELECT json_group_array(seq) FROM held WHERE batch = ?
+        `SELECT json_group_array(seq) FROM held_job WHERE queue = ? AND batch = ?
            AND seq IN (SELECT value FROM json_each(?))`,
+        this.#queue,
         batch,
         JSON.stringify(seqs),
       );

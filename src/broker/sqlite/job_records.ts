@@ -42,9 +42,9 @@ const PAGE: Record<Source["table"], string> = {
   due: `SELECT at, seq, message, NULL FROM due
     WHERE queue = ?1 AND kind = ?2 AND (at, seq) > (?3, ?4)
     ORDER BY at, seq LIMIT ?5`,
-  held: `SELECT batch, seq, message, worker FROM held
-    JOIN batch ON batch.id = held.batch
-    WHERE batch.queue = ?1 AND (batch, seq) > (?3, ?4)
+  held: `SELECT batch, seq, message, worker FROM held_job
+    JOIN held_batch USING (queue)
+    WHERE queue = ?1 AND batch = id AND (batch, seq) > (?3, ?4)
     ORDER BY batch, seq LIMIT ?5`,
   grouped: `SELECT 0, seq, message, NULL FROM grouped
     WHERE queue = ?1 AND seq > ?4 ORDER BY seq LIMIT ?5`,

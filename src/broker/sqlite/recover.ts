@@ -26,17 +26,22 @@ export function begin(
   store.requirePlace(queue, worker);
   const parts = parseToken(token);
   const mark = parts && store.db.value(
-    `SELECT mark FROM batch JOIN held ON held.batch = batch.id
-       WHERE batch.id = ? AND queue = ? AND worker = ? AND seq = ?`,
-    parts.batch,
+    `SELECT mark FROM held_batch JOIN held_job USING (queue)
+       WHERE queue = ? AND worker = ? AND id = ? AND batch = id AND seq = ?`,
     queue,
     worker,
+    parts.batch,
     parts.seq,
   );
   if (parts === undefined || mark !== "s" && mark !== "r") {
     throw new FencedError(`Worker ${worker} does not hold ${token} any more`);
   }
-  store.db.run("UPDATE batch SET mark = 'r' WHERE id = ?", parts.batch);
+  store.db.run(
+    "UPDATE held_batch SET mark = 'r' WHERE queue = ? AND worker = ? AND id = ?",
+    queue,
+    worker,
+    parts.batch,
+  );
   return printToken(parts.batch, parts.seq, "r");
 }
 
@@ -55,10 +60,11 @@ export function release(
     const state = mark === "" ? READY : mark === "c" ? CRASHED : SUSPECT;
     store.db.run(
       `INSERT INTO waiting (queue, state, seq, message)
-         SELECT ?, ?, seq, message FROM held WHERE batch = ?
-           AND seq IN (SELECT value FROM json_each(?))`,
-      queue,
+         SELECT queue, ?, seq, message FROM held_job
+           WHERE queue = ? AND batch = ?
+             AND seq IN (SELECT value FROM json_each(?))`,
       state,
+      queue,
       batch,
       seqs,
     );
@@ -77,8 +83,8 @@ export function reconcile(
 ): string[] {
   const queue = store.queue(name);
   const held = store.db.rows(
-    `SELECT id, seq, mark FROM batch JOIN held ON held.batch = batch.id
-       WHERE queue = ? AND worker = ? ORDER BY id, seq`,
+    `SELECT id, seq, mark FROM held_batch JOIN held_job USING (queue)
+       WHERE queue = ? AND worker = ? AND batch = id ORDER BY id, seq`,
     queue,
     worker,
   ).map(([batch, seq, mark]) =>
@@ -120,7 +126,7 @@ export function recover(
     }
   }
   const batches = store.db.rows(
-    `SELECT id, mark, held FROM batch WHERE queue = ? AND worker = ?
+    `SELECT id, mark, held FROM held_batch WHERE queue = ? AND worker = ?
        ORDER BY id`,
     queue,
     worker,
@@ -128,6 +134,7 @@ export function recover(
   let jobs = 0;
   for (const [batch, mark, held] of batches) {
     putBack(store, queue, batch, mark, held);
+    store.forgetBatch(queue, worker, batch);
     jobs += held;
   }
   // Below zero: dead since this tick. Its late commands are refused.
@@ -147,22 +154,21 @@ function putBack(
   if (mark === "s") {
     store.db.run(
       `INSERT INTO waiting (queue, state, seq, message)
-         SELECT ?, ?, seq, message FROM held WHERE batch = ?`,
-      queue,
+         SELECT queue, ?, seq, message FROM held_job
+           WHERE queue = ? AND batch = ?`,
       SUSPECT,
+      queue,
       batch,
     );
   } else {
     store.db.run(
       `INSERT INTO waiting (queue, state, seq, message)
-         SELECT ?, ?, ? + row_number() OVER (ORDER BY seq) - 1, message
-           FROM held WHERE batch = ?`,
-      queue,
+         SELECT queue, ?, ? + row_number() OVER (ORDER BY seq) - 1, message
+           FROM held_job WHERE queue = ? AND batch = ?`,
       mark === "" ? SUSPECT : CRASHED,
       store.numbers(queue, held),
+      queue,
       batch,
     );
   }
-  store.db.run("DELETE FROM held WHERE batch = ?", batch);
-  store.db.run("DELETE FROM batch WHERE id = ?", batch);
 }

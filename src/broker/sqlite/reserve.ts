@@ -176,16 +176,18 @@ function moveToHeld(
   const found = head(store, queue, state, most, bytes);
   if (found.seqs.length === 0) return { tokens: [], messages: [] };
   const messages = read(store, queue, state, found);
-  const batch = store.db.insert(
-    "INSERT INTO batch (queue, worker, mark, held) VALUES (?, ?, ?, ?)",
+  const batch = store.numbers(queue, 1);
+  store.db.run(
+    "INSERT INTO held_batch (queue, worker, id, mark, held) VALUES (?, ?, ?, ?, ?)",
     queue,
     worker,
+    batch,
     mark,
     messages.length,
   );
   store.db.run(
-    `INSERT INTO held (batch, seq, message)
-       SELECT ?, seq, message FROM waiting
+    `INSERT INTO held_job (queue, batch, seq, message)
+       SELECT queue, ?, seq, message FROM waiting
        WHERE queue = ? AND state = ? AND seq <= ?`,
     batch,
     queue,

@@ -27,7 +27,7 @@ export function roomOf(
   let blockedMs = PAUSED_MS;
   if (concurrency !== undefined) {
     const held = store.db.value(
-      "SELECT coalesce(sum(held), 0) FROM batch WHERE queue = ?",
+      "SELECT coalesce(sum(held), 0) FROM held_batch WHERE queue = ?",
       queue,
     ) as number;
     jobs = Math.min(jobs, concurrency - held);

@@ -6,12 +6,12 @@
 import { basename, dirname, join } from "node:path";
 import { BrokerError } from "../../errors.ts";
 import { sleep } from "../../time/sleep.ts";
-import { SCHEMA_VERSION, SchemaError } from "../broker.ts";
+import { SchemaError } from "../broker.ts";
 import { Database } from "./database.ts";
 import { isLocked, toBrokerError } from "./errors.ts";
 
 /** "MQK1": tells our files from other programs' databases. */
-const APPLICATION_ID = 0x4d514b31;
+export const APPLICATION_ID = 0x4d514b31;
 /** The folder that is ours: we make it and hide it from git. */
 const OWN_FOLDER = ".mqk";
 const OPEN_WITHIN_MS = 5000;
@@ -28,6 +28,8 @@ const PRAGMAS = `
 `;
 
 /**
+ * What version 1 has:
+ *
  * - `waiting.state`: 0 ready, 1 suspect, 2 crashed (see `store.ts`);
  * - `batch.mark`: last part of its tokens: none, s suspect, r begun, c crashed;
  * - `due.kind`: 0 scheduled, 1 retry, 2 lone;
@@ -39,7 +41,7 @@ const PRAGMAS = `
  * - `schedule.next`: its next due time; none: it is paused.
  * - `total`: jobs that left a queue, since it is counted.
  */
-const TABLES = `
+const FIRST = `
   CREATE TABLE queue (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
     seq INTEGER NOT NULL DEFAULT 0,
@@ -95,7 +97,7 @@ const TABLES = `
 `;
 
 /**
- * What version 2 added: it is made in a file of version 1 as well.
+ * What version 2 added:
  *
  * - `rule`: how a queue is served; `limits`: JSON; `cancels`: how many jobs
  *   were ever cancelled;
@@ -105,69 +107,98 @@ const TABLES = `
  * - `blocked`: a job that waits for so many others, which `awaited` names;
  * - `rate`: what a rate has counted in a slot of time, '' for the whole queue.
  */
-const ADDED = `
-  CREATE TABLE IF NOT EXISTS rule (
+const SECOND = `
+  CREATE TABLE rule (
     queue INTEGER PRIMARY KEY, paused INTEGER NOT NULL DEFAULT 0,
     limits TEXT, cancels INTEGER NOT NULL DEFAULT 0,
     turns INTEGER NOT NULL DEFAULT 0, grouped INTEGER NOT NULL DEFAULT 0
   );
-  CREATE TABLE IF NOT EXISTS cancelled (
+  CREATE TABLE cancelled (
     queue INTEGER, id TEXT, number INTEGER NOT NULL, until INTEGER NOT NULL,
     PRIMARY KEY (queue, id)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS cancelled_number ON cancelled (queue, number);
-  CREATE INDEX IF NOT EXISTS cancelled_until ON cancelled (queue, until);
-  CREATE TABLE IF NOT EXISTS uniq (
+  CREATE INDEX cancelled_number ON cancelled (queue, number);
+  CREATE INDEX cancelled_until ON cancelled (queue, until);
+  CREATE TABLE uniq (
     queue INTEGER, key TEXT, job TEXT NOT NULL, PRIMARY KEY (queue, key)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS grp (
+  CREATE TABLE grp (
     queue INTEGER, name TEXT, active INTEGER NOT NULL DEFAULT 0,
     waiting INTEGER NOT NULL DEFAULT 0, turn INTEGER, due INTEGER,
     PRIMARY KEY (queue, name)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS grp_turn ON grp (queue, turn)
+  CREATE INDEX grp_turn ON grp (queue, turn)
     WHERE turn IS NOT NULL;
-  CREATE INDEX IF NOT EXISTS grp_due ON grp (queue, due) WHERE due IS NOT NULL;
-  CREATE TABLE IF NOT EXISTS grouped (
+  CREATE INDEX grp_due ON grp (queue, due) WHERE due IS NOT NULL;
+  CREATE TABLE grouped (
     queue INTEGER, grp TEXT, seq INTEGER, id TEXT NOT NULL, message,
     PRIMARY KEY (queue, grp, seq)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS grouped_seq ON grouped (queue, seq);
-  CREATE TABLE IF NOT EXISTS active (
+  CREATE INDEX grouped_seq ON grouped (queue, seq);
+  CREATE TABLE active (
     queue INTEGER, id TEXT, grp TEXT NOT NULL, PRIMARY KEY (queue, id)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS rate (
+  CREATE TABLE rate (
     queue INTEGER, grp TEXT, width INTEGER, slot INTEGER,
     jobs INTEGER NOT NULL, until INTEGER NOT NULL,
     PRIMARY KEY (queue, grp, width, slot)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS rate_until ON rate (queue, until);
-  CREATE TABLE IF NOT EXISTS blocked (
+  CREATE INDEX rate_until ON rate (queue, until);
+  CREATE TABLE blocked (
     queue INTEGER, id TEXT, grp TEXT, message, waits INTEGER NOT NULL,
     since INTEGER NOT NULL, PRIMARY KEY (queue, id)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS blocked_since ON blocked (queue, since);
-  CREATE TABLE IF NOT EXISTS awaited (
+  CREATE INDEX blocked_since ON blocked (queue, since);
+  CREATE TABLE awaited (
     queue INTEGER, id TEXT, blocked_queue INTEGER, blocked_id TEXT,
     PRIMARY KEY (queue, id, blocked_queue, blocked_id)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS job_update (
+  CREATE TABLE job_update (
     queue INTEGER, job TEXT, seq INTEGER, body TEXT NOT NULL,
     PRIMARY KEY (queue, job, seq)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS updated_job (
+  CREATE TABLE updated_job (
     queue INTEGER, job TEXT, until INTEGER NOT NULL, PRIMARY KEY (queue, job)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS updated_job_until ON updated_job (queue, until);
-  CREATE TABLE IF NOT EXISTS schedule (
+  CREATE INDEX updated_job_until ON updated_job (queue, until);
+  CREATE TABLE schedule (
     queue INTEGER, name TEXT, definition TEXT NOT NULL, next INTEGER,
     PRIMARY KEY (queue, name)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS schedule_next ON schedule (queue, next);
-  CREATE TABLE IF NOT EXISTS total (
+  CREATE INDEX schedule_next ON schedule (queue, next);
+  CREATE TABLE total (
     queue INTEGER PRIMARY KEY, done INTEGER NOT NULL, failed INTEGER NOT NULL
   );
 `;
+
+/**
+ * What version 3 changed: a transaction writes each page that it touches to the
+ * log, so batches have neither an index nor a counter (`sqlite_sequence`) of
+ * their own; their ids are numbers of the queue's order. The tables have other
+ * names, so that no worker of version 2 takes batches of two queues for one: it
+ * can't renew its lease any more, and what it holds runs again.
+ */
+const THIRD = `
+  CREATE TABLE held_batch (
+    queue INTEGER, worker TEXT, id INTEGER, mark TEXT NOT NULL,
+    held INTEGER NOT NULL, PRIMARY KEY (queue, worker, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE held_job (
+    queue INTEGER, batch INTEGER, seq INTEGER, message,
+    PRIMARY KEY (queue, batch, seq)
+  ) WITHOUT ROWID;
+  UPDATE queue SET seq = max(seq, (SELECT coalesce(max(id), 0) FROM batch));
+  INSERT INTO held_batch SELECT queue, worker, id, mark, held FROM batch;
+  INSERT INTO held_job SELECT queue, batch, seq, message
+    FROM held JOIN batch ON batch.id = held.batch;
+  DROP TABLE held;
+  DROP TABLE batch;
+`;
+
+/** What makes a file of each version one of the next. */
+export const VERSIONS: readonly string[] = [FIRST, SECOND, THIRD];
+/** The version of the tables that this program makes. */
+export const TABLES_VERSION: number = VERSIONS.length;
 
 /**
  * Opens the file; makes it, and its tables, if they are not there.
@@ -214,10 +245,9 @@ function makeTables(db: Database, path: string): void {
   db.exec("BEGIN IMMEDIATE");
   // Another process may have been first.
   if (!isCurrent(db, path)) {
-    if (schemaVersion(db) === 0) db.exec(TABLES);
-    db.exec(ADDED);
+    VERSIONS.slice(schemaVersion(db)).forEach((change) => db.exec(change));
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    db.exec(`PRAGMA user_version = ${TABLES_VERSION}`);
   }
   db.exec("COMMIT");
 }
@@ -235,13 +265,13 @@ function isCurrent(db: Database, path: string): boolean {
       `Cannot use ${path} as a queue: it is a database of another program`,
     );
   }
-  if (version > SCHEMA_VERSION) {
+  if (version > TABLES_VERSION) {
     throw new SchemaError(
       `Cannot use ${path}: it has schema version ${version}, ` +
-        `this program writes ${SCHEMA_VERSION}`,
+        `this program writes ${TABLES_VERSION}`,
     );
   }
-  return version === SCHEMA_VERSION;
+  return version === TABLES_VERSION;
 }
 
 /** Makes the folder, if it is ours, and the file, which only we may read. */

@@ -31,7 +31,7 @@ import { ResultWatch } from "./result_watch.ts";
 import { readOutcomes, storeOutcomes } from "./results.ts";
 import { readRule } from "./rules.ts";
 import { SqliteSchedules } from "./schedules.ts";
-import { openDatabase, schemaVersion } from "./schema.ts";
+import { openDatabase, schemaVersion, TABLES_VERSION } from "./schema.ts";
 import { haveEnded } from "./successors.ts";
 import { settle } from "./settle.ts";
 import { SqliteInspector } from "./sqlite_inspector.ts";
@@ -56,6 +56,7 @@ export interface SqliteOptions extends OpenOptions {
 
 /** A broker in one file, for the processes of one machine. */
 export class SqliteBroker implements Broker {
+  readonly schemaVersion: number = TABLES_VERSION;
   readonly control: SqliteControl;
   readonly updates: SqliteUpdates;
   readonly schedules: SqliteSchedules;

@@ -130,10 +130,25 @@ export class Store {
   /** How many jobs a worker holds. */
   held(queue: number, worker: string): number {
     return this.db.value(
-      "SELECT coalesce(sum(held), 0) FROM batch WHERE queue = ? AND worker = ?",
+      "SELECT coalesce(sum(held), 0) FROM held_batch WHERE queue = ? AND worker = ?",
       queue,
       worker,
     ) as number;
+  }
+
+  /** Deletes a batch with all that is held of it. */
+  forgetBatch(queue: number, worker: string, batch: number): void {
+    this.db.run(
+      "DELETE FROM held_job WHERE queue = ? AND batch = ?",
+      queue,
+      batch,
+    );
+    this.db.run(
+      "DELETE FROM held_batch WHERE queue = ? AND worker = ? AND id = ?",
+      queue,
+      worker,
+      batch,
+    );
   }
 
   /** Adds to counters of a queue. */

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   FencedError,
   LEASE_TICKS,
-  SCHEMA_VERSION,
   SchemaError,
 } from "../../../src/broker/broker.ts";
 import type { Scene, Test } from "./scene.ts";
@@ -17,8 +16,8 @@ export function renewCases(test: Test): void {
     await worker.reserve({ limit: 2 });
     await reserveOne(s, worker.name, other);
     assert.deepEqual(await s.broker.renew(worker.name, [other, s.queue]), [
-      { held: 1, schema: SCHEMA_VERSION, cancels: 0 },
-      { held: 2, schema: SCHEMA_VERSION, cancels: 0 },
+      { held: 1, schema: s.broker.schemaVersion, cancels: 0 },
+      { held: 2, schema: s.broker.schemaVersion, cancels: 0 },
     ]);
     assert.deepEqual(await s.broker.renew(worker.name, []), []);
   });
@@ -57,9 +56,9 @@ export function renewCases(test: Test): void {
     const worker = s.worker();
     await worker.reserve();
     if (s.store.setSchema === undefined) return;
-    await s.store.setSchema(s.queue, SCHEMA_VERSION + 1);
+    await s.store.setSchema(s.queue, s.broker.schemaVersion + 1);
     const [renewal] = await s.broker.renew(worker.name, [s.queue]);
-    assert.equal(renewal.schema, SCHEMA_VERSION + 1);
+    assert.equal(renewal.schema, s.broker.schemaVersion + 1);
     await assert.rejects(
       async () => {
         const broker = await s.store.second();
@@ -67,8 +66,8 @@ export function renewCases(test: Test): void {
       },
       (error: Error) =>
         error instanceof SchemaError &&
-        error.message.includes(`${SCHEMA_VERSION + 1}`) &&
-        error.message.includes(`${SCHEMA_VERSION}`),
+        error.message.includes(`${s.broker.schemaVersion + 1}`) &&
+        error.message.includes(`${s.broker.schemaVersion}`),
     );
     await assert.rejects(async () => {
       const broker = await s.store.second();
