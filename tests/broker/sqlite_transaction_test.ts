@@ -98,6 +98,24 @@ Deno.test("a call that SQLite refuses is refused alone, and its neighbours are w
   assert.deepEqual(numbers.all(), [1, 2, 3]);
 });
 
+Deno.test("a commit waits for the disk if one of its calls must outlive a power failure", async () => {
+  await using numbers = new Numbers();
+  const { db, transactions } = numbers;
+  const synchronous = () => db.value("PRAGMA synchronous");
+  const NORMAL = 1, FULL = 2;
+  assert.equal(await transactions.write("a", synchronous, "NORMAL"), NORMAL);
+  assert.equal(await transactions.write("a", synchronous), FULL);
+  assert.deepEqual(
+    await Promise.all([
+      transactions.write("a", synchronous, "NORMAL"),
+      transactions.write("b", synchronous, "FULL"),
+      transactions.write("c", synchronous, "NORMAL"),
+    ]),
+    [FULL, FULL, FULL],
+  );
+  assert.equal(await transactions.write("a", synchronous, "NORMAL"), NORMAL);
+});
+
 Deno.test("many long calls do not keep the thread to themselves", async () => {
   await using numbers = new Numbers();
   let turns = 0;

@@ -150,9 +150,11 @@ export class SqliteBroker implements Broker {
       );
       if (nothing !== undefined) return nothing;
     }
+    // Undone by a power failure, it leaves the jobs where they waited.
     return await this.#transactions.write(
       "reserve",
       () => reserve(this.#store, worker, queue, request),
+      "NORMAL",
     );
   }
 
@@ -160,6 +162,7 @@ export class SqliteBroker implements Broker {
     return this.#transactions.write(
       "begin",
       () => begin(this.#store, worker, queue, token),
+      "NORMAL",
     );
   }
 
@@ -197,7 +200,7 @@ export class SqliteBroker implements Broker {
         const held = this.#store.held(queue, worker);
         return { held, schema, cancels: readRule(this.#store, queue).cancels };
       });
-    });
+    }, "NORMAL");
   }
 
   reconcile(
@@ -228,7 +231,11 @@ export class SqliteBroker implements Broker {
       () => reapNothing(this.#store, queue),
     );
     return nothing ??
-      await this.#transactions.write("reap", () => reap(this.#store, queue));
+      await this.#transactions.write(
+        "reap",
+        () => reap(this.#store, queue),
+        "NORMAL",
+      );
   }
 
   async wait(
@@ -318,6 +325,7 @@ export class SqliteBroker implements Broker {
     await this.#transactions.write(
       "report",
       () => reportWorker(this.#store, worker, health),
+      "NORMAL",
     );
   }
 

@@ -11,9 +11,18 @@ const FULL_AFTER_MS = 4;
 /** Others wait for the file if they had it so recently when we wanted it. */
 const CONTENDED_MS = 100;
 
+/**
+ * What a commit waits for, in SQLite's words. `FULL`: the disk; it outlives a
+ * power failure. `NORMAL`: only the system; it outlives the death of this
+ * program. A power failure may undo it, with all that was committed later and
+ * before the next `FULL`.
+ */
+type Synchronous = "FULL" | "NORMAL";
+
 /** Something to do in a transaction. */
 interface Call {
   readonly attempted: string;
+  readonly synchronous: Synchronous;
   readonly step: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -38,6 +47,7 @@ export class Transactions implements AsyncDisposable {
   #waiting: Call[] = [];
   #running: Promise<void> | undefined;
   #contendedMs = -Infinity;
+  #synchronous: Synchronous | undefined;
   #closed = false;
 
   /** @param committed Is called after each commit, before callers are answered. */
@@ -60,16 +70,22 @@ export class Transactions implements AsyncDisposable {
 
   /**
    * Runs `step` in a write transaction, in the order of the calls. It may run
-   * twice, and what it throws undoes what it wrote.
+   * twice, and what it throws undoes what it wrote. Of calls that are done
+   * together, one that is `FULL` makes all of them so.
    *
    * @throws {BrokerUnavailableError} If others keep the file for 5 seconds.
    * @throws {BrokerError} If SQLite refuses: nothing is written.
    */
-  write<T>(attempted: string, step: () => T): Promise<T> {
+  write<T>(
+    attempted: string,
+    step: () => T,
+    synchronous: Synchronous = "FULL",
+  ): Promise<T> {
     if (this.#closed) return Promise.reject(this.#closedError(attempted));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({
         attempted,
+        synchronous,
         step,
         resolve: resolve as (value: unknown) => void,
         reject,
@@ -118,7 +134,7 @@ export class Transactions implements AsyncDisposable {
       if (this.#waiting.length === 0) break;
       if (performance.now() - this.#contendedMs < CONTENDED_MS) await sleep(1);
       try {
-        this.#db.exec("BEGIN IMMEDIATE");
+        this.#begin();
       } catch (error) {
         if (isLocked(error)) {
           this.#contendedMs = performance.now();
@@ -130,6 +146,19 @@ export class Transactions implements AsyncDisposable {
       this.#together();
     }
     this.#running = undefined;
+  }
+
+  #begin(): void {
+    // Within a transaction it can't be changed any more.
+    const synchronous =
+      this.#waiting.some((call) => call.synchronous === "FULL")
+        ? "FULL"
+        : "NORMAL";
+    if (synchronous !== this.#synchronous) {
+      this.#db.exec(`PRAGMA synchronous = ${synchronous}`);
+      this.#synchronous = synchronous;
+    }
+    this.#db.exec("BEGIN IMMEDIATE");
   }
 
   /** Does waiting calls in the open transaction, and ends it. */
