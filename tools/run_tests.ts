@@ -1,10 +1,11 @@
 /**
  * `deno task test`: gets `redis-server` where it can, and `faketime`, which
- * sets the clock in some tests; runs all tests but the long ones, and ends with
- * the line `N passed, N failed`. `deno task test:long` runs the long ones;
- * `deno task test:binary` runs those of the commands and of modules with the
- * program that `deno task compile` has made. Other arguments go to `deno test`:
- * `deno task test tests/job`, `deno task test --filter ttl`.
+ * sets the clock in some tests; runs all tests but the long ones, half of them
+ * beside the others, and ends with the line `N passed, N failed`.
+ * `deno task test:long` runs the long ones; `deno task test:binary` runs those
+ * of the commands and of modules with the program that `deno task compile` has
+ * made. Other arguments go to `deno test`: `deno task test tests/job`,
+ * `deno task test --filter ttl`.
  *
  * @module
  */
@@ -14,6 +15,11 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dirname!, "..");
 /** Tests that take more than about 30 s each. */
 const LONG_TESTS = "tests/guarantees/long";
+/** Half of the time of all tests; most of it is waiting. */
+const BESIDE = ["tests/guarantees", "tests/cli", "tests/loader"];
+/** The same of the long ones. */
+const LONG_BESIDE = ["network_cut", "store_gone", "unread_output"]
+  .map((name) => `${LONG_TESTS}/${name}_test.ts`);
 /** Tests of the compiled program. */
 const BINARY_TESTS = "tests/binary";
 /** Tests that both programs must pass: what users see of commands and modules. */
@@ -106,8 +112,14 @@ async function install(): Promise<string[]> {
   return left;
 }
 
-/** Runs `deno test`, passes its output on and answers with the end of it. */
-async function test(args: readonly string[]): Promise<[number, string]> {
+/**
+ * Runs `deno test`, passes its output on once `turn` has come, and answers with
+ * the exit code and the end of the output.
+ */
+async function test(
+  args: readonly string[],
+  turn: Promise<unknown>,
+): Promise<[exitCode: number, tail: string]> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "test",
@@ -125,38 +137,64 @@ async function test(args: readonly string[]): Promise<[number, string]> {
   }).spawn();
   const decoder = new TextDecoder();
   let tail = "";
+  // Whoever prints must not wait for its turn.
+  let printed: Promise<void> = turn.then(() => {});
   for await (const chunk of child.stdout) {
-    for (let rest = chunk; rest.length > 0;) {
-      rest = rest.subarray(await Deno.stdout.write(rest));
-    }
+    printed = printed.then(() => print(chunk));
     tail = (tail + decoder.decode(chunk, { stream: true }))
       .slice(-TAIL_CHARACTERS);
   }
+  await printed;
   return [(await child.status).code, tail];
 }
 
-/** `N passed, N failed` from the last line of `deno test` that says so. */
-function closingLine(output: string, exitCode: number): string {
+async function print(chunk: Uint8Array): Promise<void> {
+  for (let rest = chunk; rest.length > 0;) {
+    rest = rest.subarray(await Deno.stdout.write(rest));
+  }
+}
+
+/** Runs them beside each other; prints one after the other. */
+async function testAll(
+  runs: readonly (readonly string[])[],
+): Promise<[exitCode: number, tail: string][]> {
+  const results: Promise<[number, string]>[] = [];
+  for (const args of runs) {
+    results.push(test(args, results.at(-1) ?? Promise.resolve()));
+  }
+  return await Promise.all(results);
+}
+
+/** How many passed and failed, from the last line of `deno test` that says so. */
+function counts(exitCode: number, output: string): [number, number] {
   // deno-lint-ignore no-control-regex
   const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
   const summaries = [...plain.matchAll(
     /^(?:ok|FAILED) \| (\d+) passed\b.*? \| (\d+) failed\b/gm,
   )];
   const [, passed, failed] = summaries.at(-1) ?? [];
-  if (passed !== undefined) return `${passed} passed, ${failed} failed`;
+  if (passed !== undefined) return [Number(passed), Number(failed)];
   // The tests did not even start, as after a type error.
-  return `0 passed, ${exitCode === 0 ? 0 : 1} failed`;
+  return [0, exitCode === 0 ? 0 : 1];
 }
 
-function chosenTests(kind: string | undefined): string[] {
+/** The arguments of each `deno test`; they run beside each other. */
+function runs(kind: string | undefined, args: readonly string[]): string[][] {
   switch (kind) {
     case "--long":
-      return [LONG_TESTS];
+      return args.length > 0
+        ? [[LONG_TESTS, ...args]]
+        : [[`--ignore=${LONG_BESIDE}`, LONG_TESTS], LONG_BESIDE];
     case "--binary":
       Deno.env.set("MQK_TEST_PROGRAM", compiledProgram());
-      return [BINARY_TESTS, ...SHARED_TESTS];
+      return [[BINARY_TESTS, ...SHARED_TESTS, ...args]];
     default:
-      return [`--ignore=${LONG_TESTS},${BINARY_TESTS}`];
+      return args.length > 0
+        ? [[`--ignore=${[LONG_TESTS, BINARY_TESTS]}`, ...args]]
+        : [
+          [`--ignore=${[...BESIDE, BINARY_TESTS]}`],
+          [`--ignore=${LONG_TESTS}`, ...BESIDE],
+        ];
   }
 }
 
@@ -180,6 +218,8 @@ if (left.length > 0) {
 }
 const kind = ["--long", "--binary"].find((name) => Deno.args.includes(name));
 const args = Deno.args.filter((argument) => argument !== kind);
-const [exitCode, output] = await test([...chosenTests(kind), ...args]);
-console.log(closingLine(output, exitCode));
-Deno.exit(exitCode);
+const results = await testAll(runs(kind, args));
+const [passed, failed] = results.map((result) => counts(...result))
+  .reduce((sum, each) => [sum[0] + each[0], sum[1] + each[1]]);
+console.log(`${passed} passed, ${failed} failed`);
+Deno.exit(results.find(([code]) => code !== 0)?.[0] ?? 0);
