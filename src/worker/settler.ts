@@ -68,7 +68,7 @@ export class Settler {
     }
   }
 
-  /** At most 500 jobs and 128 KiB of text, at least one job. */
+  /** At most 500 jobs and 256 KiB of text, at least one job. */
   #next(): Ending[] {
     let count = 0;
     let bytes = 0;
