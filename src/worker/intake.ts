@@ -15,8 +15,8 @@ import type { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
 import { Complaint } from "./complaint.ts";
 import type { Flight } from "./flight.ts";
-import type { Holdings } from "./holdings.ts";
-import type { Lease } from "./lease.ts";
+import type { Holdings, Reserved } from "./holdings.ts";
+import type { Lease, Moment } from "./lease.ts";
 import {
   BATCH_BYTES,
   BATCH_JOBS,
@@ -38,6 +38,18 @@ const LOOK_AGAIN_MS = 250;
  * before every batch of a later queue would cost a round trip each time.
  */
 const ASK_EMPTY_AGAIN_MS = 20;
+/** So many of many queues are asked at once. */
+const ASK_AT_ONCE = 2;
+
+/** A reserve that is under way. */
+interface Asked {
+  readonly queue: string;
+  readonly limit: number;
+  readonly moment: Moment;
+  /** What this worker had of the queue before. */
+  readonly held: number;
+  readonly answer: Promise<Reserved>;
+}
 
 /** What the intake needs of its worker. */
 export interface IntakeParts {
@@ -92,6 +104,8 @@ export class Intake {
   readonly onWake: ReserveOnWake;
   /** A reserve is under way that may bring a suspect. */
   #asksIdle = false;
+  /** The queue that was asked last had no more than it gave. */
+  #emptied = false;
   #failures = 0;
   readonly #complaint = new Complaint();
 
@@ -180,49 +194,89 @@ export class Intake {
     limit: number,
     named: Set<string>,
   ): Promise<"got" | "empty" | "error"> {
-    const { holdings, suspects, lease } = this.#parts;
-    let left = Math.min(limit, BATCH_JOBS);
-    let bytes = BATCH_BYTES;
+    const queues = this.#order.turn(this.#time.nowMs())
+      .filter((queue) => named.has(queue) && !this.#broken.has(queue));
+    const asked: Asked[] = [];
+    let next = 0;
+    let left = limit;
+    let failed: { queue: string; error: unknown } | undefined;
     let gotAny = false;
-    for (const queue of this.#order.turn(this.#time.nowMs())) {
-      if (!named.has(queue) || this.#broken.has(queue)) continue;
-      const moment = lease.moment();
-      const idle = this.#asksIdle = this.#nothingInFlight();
-      const { held } = holdings.get(queue)!;
+    for (;;) {
+      const more = next < queues.length && left > 0 && failed === undefined;
+      if (more && (asked.length === 0 || this.#mayAskBeside(asked, left))) {
+        const idle = asked.length === 0 && this.#nothingInFlight();
+        const ask = this.#ask(queues[next++], Math.min(left, BATCH_JOBS), idle);
+        left -= ask.limit;
+        asked.push(ask);
+        continue;
+      }
+      const ask = asked.shift();
+      if (ask === undefined) {
+        if (failed === undefined) return gotAny ? "got" : "empty";
+        if (!await this.#recovered(failed.queue, failed.error)) return "error";
+        failed = undefined;
+        continue;
+      }
       try {
-        const reserved = await holdings.get(queue)!
-          .reserve(
-            { limit: left, bytes, idle },
-            (batch) => this.#parts.adopt(queue, batch),
-          );
-        const { flight, suspects: waiting, blockedMs, againMs } = reserved;
-        this.#failures = 0;
-        if (blockedMs !== undefined) {
-          this.#order.close(queue, this.#time.nowMs() + blockedMs, held);
-        }
-        this.#order.askAgain(
-          queue,
-          againMs && this.#time.nowMs() + againMs,
-        );
-        suspects.heard(queue, waiting, this.#time.nowMs());
-        if (flight === undefined || !this.#askAll && isAll(flight, left)) {
-          named.delete(queue);
-        }
+        const { flight, emptied } = await this.#answered(ask, named);
+        left += ask.limit - (flight?.messages.length ?? 0);
+        // Of the same queue there may be more, before those of later ones.
+        if (!emptied) left = 0;
         if (flight === undefined) continue;
         gotAny = true;
-        if (holdings.get(queue)!.held > 0) lease.renewed(queue, moment);
         await this.#parts.accept(flight);
-        if (flight.kind === "suspect") break;
-        left -= flight.messages.length;
-        for (const message of flight.messages) bytes -= message.length;
-        if (left <= 0 || bytes <= 0) break;
       } catch (error) {
-        if (!await this.#recovered(queue, error)) return "error";
-      } finally {
-        this.#asksIdle = false;
+        failed = { queue: ask.queue, error };
       }
     }
-    return gotAny ? "got" : "empty";
+  }
+
+  /**
+   * Many queues with few jobs would take a round trip each. If the last one was
+   * emptied at once, the next one will be too, as a rule; else one batch of a
+   * later one comes before the rest of it.
+   */
+  #mayAskBeside(asked: readonly Asked[], left: number): boolean {
+    return this.#emptied && !this.#askAll && !this.#asksIdle &&
+      left >= BATCH_JOBS / 2 && asked.length < ASK_AT_ONCE;
+  }
+
+  #ask(queue: string, limit: number, idle: boolean): Asked {
+    const { holdings, lease, adopt } = this.#parts;
+    const moment = lease.moment();
+    this.#asksIdle = idle;
+    const own = holdings.get(queue)!;
+    const request = { limit, bytes: BATCH_BYTES, idle };
+    const answer = own.reserve(request, (batch) => adopt(queue, batch));
+    // It may fail before somebody waits for it.
+    answer.catch(() => {});
+    return { queue, limit, moment, held: own.held, answer };
+  }
+
+  async #answered(
+    { queue, limit, moment, held, answer }: Asked,
+    named: Set<string>,
+  ): Promise<{ flight?: Flight; emptied: boolean }> {
+    const { holdings, suspects, lease } = this.#parts;
+    try {
+      const { flight, suspects: waiting, blockedMs, againMs } = await answer;
+      const nowMs = this.#time.nowMs();
+      this.#failures = 0;
+      if (blockedMs !== undefined) {
+        this.#order.close(queue, nowMs + blockedMs, held);
+      }
+      this.#order.askAgain(queue, againMs && nowMs + againMs);
+      suspects.heard(queue, waiting, nowMs);
+      const emptied = flight === undefined || isAll(flight, limit);
+      if (flight === undefined || emptied && !this.#askAll) named.delete(queue);
+      if (emptied || limit === BATCH_JOBS) this.#emptied = emptied;
+      if (flight !== undefined && holdings.get(queue)!.held > 0) {
+        lease.renewed(queue, moment);
+      }
+      return { flight, emptied };
+    } finally {
+      this.#asksIdle = false;
+    }
   }
 
   #reserveOnWake(queue: string): WakeRequest | undefined {

@@ -50,7 +50,7 @@ export class Prefetch {
     const total = waiting + started;
     const batch = Math.ceil(this.#window / BATCHES_IN_FLIGHT);
     const room = this.#window - total;
-    if (room >= batch) return Math.min(BATCH_JOBS, room);
+    if (room >= batch) return room;
     // All that was handed over has started, so the thread is free for more.
     if (waiting === 0 && started < this.#concurrency) {
       return Math.min(this.#concurrency - started, this.#window);

@@ -9,9 +9,9 @@ Deno.test("the prefetch doubles while batches are short, up to three batches", (
   prefetch.batchEnded(5);
   assert.equal(prefetch.limit(nothing), 20);
   for (let n = 0; n < 20; n++) prefetch.batchEnded(5);
-  assert.equal(prefetch.limit(nothing), 500);
+  assert.equal(prefetch.limit(nothing), 1500);
   assert.equal(prefetch.limit({ waiting: 1000, started: 0 }), 500);
-  assert.equal(prefetch.limit({ waiting: 2999, started: 1 }), 0);
+  assert.equal(prefetch.limit({ waiting: 1000, started: 1 }), 0);
 });
 
 Deno.test("the prefetch halves after a long batch, and never ends at nothing", () => {
