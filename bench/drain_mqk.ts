@@ -143,7 +143,7 @@ export async function drainMqk(
     args.push("--concurrency", String(load.concurrency));
   }
   for (const name of queueNames(load)) args.push("--queue", name);
-  await using run = new MqkRun(site, dsn, args, folder);
+  await using run = new MqkRun(site, dsn, args, { folder, jobs: count });
   const { seconds, cpuSeconds } = await watchDrain(run, places, count);
   const drained = await usages();
   const wholeSeconds = await run.end();

@@ -25,12 +25,12 @@ export class MqkRun implements AsyncDisposable, Killable {
   readonly #processes: Set<Killable>;
   #ended = false;
 
-  /** @param folder Where jobs that count leave their numbers. */
+  /** @param counting Where jobs leave how many ran, and how many there are. */
   constructor(
     { processes }: Site,
     dsn: string,
     args: readonly string[],
-    folder = "",
+    counting?: { readonly folder: string; readonly jobs: number },
   ) {
     this.#processes = processes;
     processes.add(this);
@@ -40,7 +40,10 @@ export class MqkRun implements AsyncDisposable, Killable {
         ...["run", "--quiet", "--no-check", "--allow-all", CLI],
         ...["run", "--quiet", "--root", ROOT, "-s", dsn, ...args],
       ],
-      env: { MQK_BENCH_FOLDER: folder },
+      env: {
+        MQK_BENCH_FOLDER: counting?.folder ?? "",
+        MQK_BENCH_JOBS: String(counting?.jobs ?? 0),
+      },
       stdin: "null",
       stdout: "null",
       stderr: "piped",

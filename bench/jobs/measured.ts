@@ -4,6 +4,8 @@
  * @module
  */
 const folder = Deno.env.get("MQK_BENCH_FOLDER");
+/** After the last one a worker may end at once. */
+const all = Number(Deno.env.get("MQK_BENCH_JOBS"));
 let counted = 0;
 let writing = false;
 
@@ -14,15 +16,17 @@ function nowMs(): number {
 /** Writes soon how many ran here: seldom, so that it costs nothing. */
 function count(): void {
   counted++;
+  if (counted >= all) return write();
   if (writing) return;
   writing = true;
   setTimeout(() => {
     writing = false;
-    Deno.writeTextFileSync(
-      `${folder}/${Deno.pid}`,
-      String(counted),
-    );
+    write();
   }, 20);
+}
+
+function write(): void {
+  Deno.writeTextFileSync(`${folder}/${Deno.pid}`, String(counted));
 }
 
 /** As `mqk:calculator#sum`, but counted. */
