@@ -21,6 +21,7 @@ import {
   BATCH_BYTES,
   BATCH_JOBS,
   type InFlight,
+  isAll,
   type Prefetch,
 } from "./prefetch.ts";
 import { QueueOrder } from "./queue_order.ts";
@@ -38,8 +39,6 @@ const LOOK_AGAIN_MS = 250;
  * before every batch of a later queue would cost a round trip each time.
  */
 const ASK_EMPTY_AGAIN_MS = 20;
-/** So many of many queues are asked at once. */
-const ASK_AT_ONCE = 2;
 
 /** A reserve that is under way. */
 interface Asked {
@@ -104,7 +103,7 @@ export class Intake {
   readonly onWake: ReserveOnWake;
   /** A reserve is under way that may bring a suspect. */
   #asksIdle = false;
-  /** The queue that was asked last had no more than it gave. */
+  /** The queues that were asked last had no more than they gave. */
   #emptied = false;
   #failures = 0;
   readonly #complaint = new Complaint();
@@ -197,15 +196,21 @@ export class Intake {
     const queues = this.#order.turn(this.#time.nowMs())
       .filter((queue) => named.has(queue) && !this.#broken.has(queue));
     const asked: Asked[] = [];
-    let next = 0;
     let left = limit;
     let failed: { queue: string; error: unknown } | undefined;
     let gotAny = false;
+    // A queue may have more, which comes before what later ones have.
+    let full = false;
     for (;;) {
-      const more = next < queues.length && left > 0 && failed === undefined;
-      if (more && (asked.length === 0 || this.#mayAskBeside(asked, left))) {
+      const more = queues.length > 0 && left > 0 && !full && !failed;
+      const beside = asked.length === 1 && this.#mayAskBeside(left);
+      if (more && (asked.length === 0 || beside)) {
         const idle = asked.length === 0 && this.#nothingInFlight();
-        const ask = this.#ask(queues[next++], Math.min(left, BATCH_JOBS), idle);
+        const ask = this.#ask(
+          queues.shift()!,
+          Math.min(left, BATCH_JOBS),
+          idle,
+        );
         left -= ask.limit;
         asked.push(ask);
         continue;
@@ -220,8 +225,9 @@ export class Intake {
       try {
         const { flight, emptied } = await this.#answered(ask, named);
         left += ask.limit - (flight?.messages.length ?? 0);
-        // Of the same queue there may be more, before those of later ones.
-        if (!emptied) left = 0;
+        full ||= !emptied;
+        if (!full) this.#emptied = true;
+        else if (ask.limit === BATCH_JOBS) this.#emptied = false;
         if (flight === undefined) continue;
         gotAny = true;
         await this.#parts.accept(flight);
@@ -236,9 +242,9 @@ export class Intake {
    * emptied at once, the next one will be too, as a rule; else one batch of a
    * later one comes before the rest of it.
    */
-  #mayAskBeside(asked: readonly Asked[], left: number): boolean {
+  #mayAskBeside(left: number): boolean {
     return this.#emptied && !this.#askAll && !this.#asksIdle &&
-      left >= BATCH_JOBS / 2 && asked.length < ASK_AT_ONCE;
+      left >= BATCH_JOBS / 2;
   }
 
   #ask(queue: string, limit: number, idle: boolean): Asked {
@@ -269,7 +275,6 @@ export class Intake {
       suspects.heard(queue, waiting, nowMs);
       const emptied = flight === undefined || isAll(flight, limit);
       if (flight === undefined || emptied && !this.#askAll) named.delete(queue);
-      if (emptied || limit === BATCH_JOBS) this.#emptied = emptied;
       if (flight !== undefined && holdings.get(queue)!.held > 0) {
         lease.renewed(queue, moment);
       }
@@ -389,12 +394,4 @@ export class Intake {
       await watching;
     }
   }
-}
-
-/** Whether a queue had no more ready jobs than these, of at most `limit`. */
-function isAll(flight: Flight, limit: number): boolean {
-  if (flight.kind !== "ready" || flight.messages.length >= limit) return false;
-  // Another one may have been too long for the rest.
-  const length = flight.messages.reduce((sum, { length }) => sum + length, 0);
-  return length < BATCH_BYTES / 2;
 }

@@ -1,3 +1,5 @@
+import type { Batch } from "../broker/broker.ts";
+
 /**
  * The most jobs that a worker reserves or settles with one command. More make
  * nothing faster, and other clients of a Redis server would wait longer: with
@@ -78,4 +80,15 @@ export class Prefetch {
   #shrink(): void {
     this.#window = Math.max(1, Math.floor(this.#window / 2));
   }
+}
+
+/** Whether a queue had no more ready jobs than these, of at most `limit`. */
+export function isAll(
+  { kind, messages }: Pick<Batch, "kind" | "messages">,
+  limit: number,
+): boolean {
+  if (kind !== "ready" || messages.length >= limit) return false;
+  // Another one may have been too long for the rest.
+  const length = messages.reduce((sum, { length }) => sum + length, 0);
+  return length < BATCH_BYTES / 2;
 }

@@ -140,14 +140,20 @@ Deno.test("no queue is asked beside one that may give a suspect", async () => {
 });
 
 Deno.test("of many queues a later one gives a batch at most before an earlier one is empty", async () => {
-  const asked = await untilItWaits({ ...many(10, 2000), ...many(3, 100) });
-  const gave = asked.filter(({ got }) => got > 0);
-  assert.equal(gave.reduce((sum, { got }) => sum + got, 0), 14_300);
-  for (const [at, { queue }] of gave.entries()) {
-    const number = Number(queue.slice(1));
-    const early = gave.slice(0, at)
-      .filter((other) => Number(other.queue.slice(1)) > number);
-    const jobs = early.reduce((sum, { got }) => sum + got, 0);
-    assert.ok(jobs <= 500, `${jobs} jobs before ${queue}`);
+  for (const [large, few] of [[2000, 2000], [2000, 100], [700, 30]]) {
+    // The third one of three is large.
+    const queues = many(30, few);
+    for (let i = 2; i < 30; i += 3) queues[`q${i}`] = large;
+    const asked = await untilItWaits(queues);
+    const gave = asked.filter(({ got }) => got > 0);
+    const all = gave.reduce((sum, { got }) => sum + got, 0);
+    assert.equal(all, 10 * large + 20 * few);
+    for (const [at, { queue }] of gave.entries()) {
+      const number = Number(queue.slice(1));
+      const early = gave.slice(0, at)
+        .filter((other) => Number(other.queue.slice(1)) > number);
+      const jobs = early.reduce((sum, { got }) => sum + got, 0);
+      assert.ok(jobs <= 500, `${jobs} jobs before ${queue}`);
+    }
   }
 });
