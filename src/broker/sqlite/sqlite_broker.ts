@@ -162,7 +162,6 @@ export class SqliteBroker implements Broker {
     return this.#transactions.write(
       "begin",
       () => begin(this.#store, worker, queue, token),
-      "NORMAL",
     );
   }
 
