@@ -72,6 +72,8 @@ export class InFlightJobs {
   #done = 0;
   #looking: ReturnType<typeof setInterval> | undefined;
   #moved = { count: -1, atMs: 0 };
+  /** Sent when jobs were taken back last. */
+  #ping = 0;
 
   /** Nothing is in flight yet. */
   constructor(parts: InFlightParts) {
@@ -243,6 +245,7 @@ export class InFlightJobs {
     }
     if (count === 0) return;
     this.prefetch.takenBack();
+    this.#ping = this.#parts.thread.ping();
     jobLog.debug("Took back {count} jobs that had not started", { count });
   }
 
@@ -338,19 +341,18 @@ export class InFlightJobs {
   /** One look at what runs: take back what waits too long, and the ttl. */
   #look(): void {
     const nowMs = performance.now();
-    let waiting = 0;
     // Grows with every batch, every start and every end.
     let moved = this.#batches + this.#done;
-    for (const flight of this.#flights.values()) {
-      const count = flight.count();
-      waiting += count.waiting;
-      moved += count.moved;
-    }
+    for (const flight of this.#flights.values()) moved += flight.count().moved;
     if (moved !== this.#moved.count) {
       this.#moved = { count: moved, atMs: nowMs };
     }
+    const { waiting, started } = this.count();
     const stuck = nowMs - this.#moved.atMs >= TAKE_BACK_MS;
     if (waiting > 0 && (stuck || this.#parts.lease.inDoubt)) this.takeBack();
+    if (this.#parts.thread.answered(this.#ping)) {
+      this.prefetch.answered(started);
+    }
     this.#ttl.look(this.#flights.values(), nowMs);
     this.#parts.looked(nowMs);
     this.#parts.changed.give();

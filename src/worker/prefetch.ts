@@ -28,22 +28,19 @@ export interface InFlight {
 /**
  * How many jobs a worker may hold: as much as it does in about 100 ms. The
  * window doubles when a batch takes less, halves when it takes more or when
- * jobs had to be taken back; then nothing is reserved until a job has ended.
+ * jobs had to be taken back; then nothing is reserved until the job thread shows
+ * that it goes on.
  */
 export class Prefetch {
   readonly #concurrency: number;
   #window: number;
+  /** Jobs were taken back, and the thread has not shown that it goes on. */
   #blocked = false;
 
   /** @param concurrency Asynchronous jobs at once. */
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
     this.#window = concurrency;
-  }
-
-  /** Jobs were taken back, or the job thread does not answer. */
-  get blocked(): boolean {
-    return this.#blocked;
   }
 
   /** How many jobs may be reserved now; 0: none. */
@@ -69,6 +66,18 @@ export class Prefetch {
   /** A job has ended, so the thread is free again. */
   jobEnded(): void {
     this.#blocked = false;
+  }
+
+  /**
+   * The thread is free again, and so many jobs run on: it has no use for more
+   * than it has places, as what is beyond these was just taken back.
+   */
+  answered(started: number): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (started >= this.#concurrency) {
+      this.#window = Math.min(this.#window, started);
+    }
   }
 
   /** Jobs that had not started were taken back. */

@@ -18,6 +18,10 @@ export function block(seconds: number) {
   const end = Date.now() + seconds * 1000;
   while (Date.now() < end);
 }
+export async function meet(count: number) {
+  block(0.3);
+  while (Deno.readTextFileSync("ran.txt").split("\\n").length <= count) await sleep(20);
+}
 `;
 
 for (const kind of ["redis", "sqlite"] satisfies BrokerKind[]) {
@@ -102,4 +106,17 @@ Deno.test("jobs that wait behind a long one are taken back and run elsewhere", a
   assert.ok(tookMs < 4_000);
   const all = [...warm, block, ...quick].map(({ id }) => id);
   assert.equal(site.repeats(all), 0);
+});
+
+Deno.test("jobs that block their thread when they start, and then wait, get all free slots", async () => {
+  await using site = await Site.open("redis", JOBS);
+  await site.run("-w", "1", "--concurrency", "3");
+  // Then the module is loaded, and the first one blocks before others start.
+  const warm = await site.client.invoke("./jobs.ts#quick");
+  await warm.result();
+  const jobs = await site.client.invokeMany(
+    Array.from({ length: 3 }, () => ({ job: "./jobs.ts#meet", args: [4] })),
+  );
+  await Promise.all(jobs.map((job) => job.result({ timeout: 10 })));
+  assert.equal(site.repeats([warm, ...jobs].map(({ id }) => id)), 0);
 });

@@ -22,12 +22,24 @@ Deno.test("the prefetch halves after a long batch, and never ends at nothing", (
   assert.equal(prefetch.limit(nothing), 1);
 });
 
-Deno.test("after jobs were taken back nothing is reserved until one has ended", () => {
+Deno.test("after jobs were taken back nothing is reserved until one has ended or the thread answers", () => {
   const prefetch = new Prefetch(10);
   prefetch.takenBack();
   assert.equal(prefetch.limit({ waiting: 0, started: 1 }), 0);
   prefetch.jobEnded();
   assert.equal(prefetch.limit(nothing), 5);
+  prefetch.takenBack();
+  prefetch.answered(1);
+  assert.equal(prefetch.limit({ waiting: 0, started: 1 }), 1);
+});
+
+Deno.test("a thread whose places are all taken gets no more than it has free later", () => {
+  const prefetch = new Prefetch(10);
+  for (let n = 0; n < 20; n++) prefetch.batchEnded(5);
+  prefetch.takenBack();
+  prefetch.answered(10);
+  assert.equal(prefetch.limit({ waiting: 0, started: 10 }), 0);
+  assert.equal(prefetch.limit({ waiting: 0, started: 6 }), 4);
 });
 
 Deno.test("free places for asynchronous jobs are filled though the window is small", () => {
