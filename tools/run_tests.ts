@@ -1,7 +1,7 @@
 /**
  * `deno task test`: gets `redis-server` where it can, and `faketime`, which
  * sets the clock in some tests; runs all tests but the long ones, half of them
- * beside the others, and ends with the line `N passed, N failed`.
+ * beside the others, and ends with what failed and the line `N passed, N failed`.
  * `deno task test:long` runs the long ones; `deno task test:binary` runs those
  * of the commands and of modules with the program that `deno task compile` has
  * made. Other arguments go to `deno test`: `deno task test tests/job`,
@@ -11,6 +11,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 const ROOT = join(import.meta.dirname!, "..");
 /** Tests that take more than about 30 s each. */
@@ -36,8 +37,8 @@ const SHARED_TESTS = [
   "tests/loader/remote_modules_test.ts",
   "tests/sandbox",
 ];
-/** The summary stands in the last lines; more is not kept. */
-const TAIL_CHARACTERS = 4096;
+/** What failed, and the summary, stand in the last lines; more is not kept. */
+const TAIL_CHARACTERS = 16 * 1024;
 
 /** Programs that tests run, and how to ask whether they work. */
 const NEEDED: readonly string[][] = [
@@ -145,7 +146,7 @@ async function test(
       .slice(-TAIL_CHARACTERS);
   }
   await printed;
-  return [(await child.status).code, tail];
+  return [(await child.status).code, stripVTControlCharacters(tail)];
 }
 
 async function print(chunk: Uint8Array): Promise<void> {
@@ -165,11 +166,14 @@ async function testAll(
   return await Promise.all(results);
 }
 
+/** What `deno test` says of its failures, from the heading above them. */
+function failures(output: string): string {
+  return output.slice(Math.max(0, output.lastIndexOf("\n ERRORS ")));
+}
+
 /** How many passed and failed, from the last line of `deno test` that says so. */
 function counts(exitCode: number, output: string): [number, number] {
-  // deno-lint-ignore no-control-regex
-  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
-  const summaries = [...plain.matchAll(
+  const summaries = [...output.matchAll(
     /^(?:ok|FAILED) \| (\d+) passed\b.*? \| (\d+) failed\b/gm,
   )];
   const [, passed, failed] = summaries.at(-1) ?? [];
@@ -221,5 +225,9 @@ const args = Deno.args.filter((argument) => argument !== kind);
 const results = await testAll(runs(kind, args));
 const [passed, failed] = results.map((result) => counts(...result))
   .reduce((sum, each) => [sum[0] + each[0], sum[1] + each[1]]);
+// Those of the last run stand right above.
+for (const [exitCode, tail] of results.slice(0, -1)) {
+  if (exitCode !== 0) console.log(failures(tail));
+}
 console.log(`${passed} passed, ${failed} failed`);
 Deno.exit(results.find(([code]) => code !== 0)?.[0] ?? 0);
