@@ -148,7 +148,7 @@ export interface Reaped {
   readonly more: boolean;
   /** Names of workers whose lease has lapsed: call `recover` for each. */
   readonly lapsed: readonly string[];
-  /** Suspect and crashed jobs that wait. */
+  /** Suspect and crashed jobs that wait; 0 while the queue is paused. */
   readonly suspects: number;
   /** Some schedules are due: fire them. */
   readonly schedulesDue: boolean;

@@ -8,9 +8,11 @@ type State =
   | "idle";
 
 /**
- * Decides when burst mode is over: all workers are idle, and since then one of
- * them has twice in a row counted no job that must be awaited. (One reading is
- * not enough: a job that moves between two states can miss being counted.)
+ * Decides when burst mode is over: all workers are idle, and since then each
+ * has counted no job that must be awaited, one of them twice in a row. (One
+ * reading is not enough: a job that moves between two states can miss being
+ * counted. That of one worker is not: another may have been given a job that it
+ * does not know of yet.)
  */
 export class Burst {
   readonly #states = new Map<object, State>();
@@ -52,8 +54,15 @@ export class Burst {
 
   /** Nothing is left to do. */
   get over(): boolean {
-    return this.#allIdle() &&
-      [...this.#emptyReadings.values()].some((readings) => readings >= 2);
+    if (!this.#allIdle()) return false;
+    let most = 0;
+    for (const [place, state] of this.#states) {
+      if (state !== "idle") continue;
+      const readings = this.#emptyReadings.get(place) ?? 0;
+      if (readings === 0) return false;
+      most = Math.max(most, readings);
+    }
+    return most >= 2;
   }
 
   /** A job of this master has failed for good. */

@@ -1,4 +1,9 @@
-import type { Broker } from "../broker/broker.ts";
+import {
+  type Broker,
+  type Counts,
+  SchemaError,
+  WrongTypeError,
+} from "../broker/broker.ts";
 import type { Report } from "../master/orders.ts";
 
 const LOOK_EVERY_MS = 100;
@@ -63,9 +68,8 @@ export class BurstReport {
   async #count(): Promise<number | undefined> {
     try {
       let waiting = 0;
-      const counts = await this.#broker.counts(this.#queues);
-      for (const [index, queue] of this.#queues.entries()) {
-        const { ready, suspect, crashed, retry, heldByLate } = counts[index];
+      for (const [queue, counts] of await this.#counts()) {
+        const { ready, suspect, crashed, retry, heldByLate } = counts;
         waiting += heldByLate;
         const left = ready + suspect + crashed + retry;
         // Of a paused queue nobody can say when it is served again.
@@ -79,4 +83,28 @@ export class BurstReport {
       return undefined;
     }
   }
+
+  /** Of the queues that can be served. */
+  async #counts(): Promise<[string, Counts][]> {
+    try {
+      const counts = await this.#broker.counts(this.#queues);
+      return this.#queues.map((queue, index) => [queue, counts[index]]);
+    } catch (error) {
+      if (!isSpoiled(error)) throw error;
+    }
+    const found: [string, Counts][] = [];
+    for (const queue of this.#queues) {
+      try {
+        found.push([queue, (await this.#broker.counts([queue]))[0]]);
+      } catch (error) {
+        if (!isSpoiled(error)) throw error;
+      }
+    }
+    return found;
+  }
+}
+
+/** Nobody serves such a queue, so nobody waits for what is in it. */
+function isSpoiled(error: unknown): boolean {
+  return error instanceof WrongTypeError || error instanceof SchemaError;
 }

@@ -70,7 +70,9 @@ export class FastHoldings implements Holdings {
     return Promise.resolve();
   }
 
-  disagree(): void {}
+  disagree(): Promise<void> {
+    return Promise.resolve();
+  }
 
   async #enqueue(
     jobs: readonly { message: string; delayMs?: number }[],

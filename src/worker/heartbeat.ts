@@ -109,6 +109,7 @@ export class Heartbeat {
     const before = busy.map((queue) => queue.unanswered ? -1 : queue.held);
     const renewals = await broker.renew(worker, busy.map(({ queue }) => queue));
     for (const { queue } of busy) lease.renewed(queue, moment);
+    const disagreeing: Holdings[] = [];
     renewals.forEach(({ held, schema, cancels }, index) => {
       const queue = busy[index];
       if (schema > broker.schemaVersion) {
@@ -120,7 +121,9 @@ export class Heartbeat {
       this.#parts.cancelled(queue.queue, cancels);
       // Only if no command can have changed it in between.
       const quiet = !queue.unanswered && queue.held === before[index];
-      if (quiet && held !== before[index]) queue.disagree();
+      if (quiet && held !== before[index]) disagreeing.push(queue);
     });
+    // Now: a worker whose places are taken does not ask this queue for long.
+    for (const queue of disagreeing) await queue.disagree();
   }
 }

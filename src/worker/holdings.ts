@@ -9,10 +9,12 @@ import {
 } from "../broker/broker.ts";
 import { brokerLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
-import { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
 import { Complaint } from "./complaint.ts";
 import type { Flight } from "./flight.ts";
+
+/** A queue of which a command is repeated is asked again after so long. */
+const REPEATING_MS = 250;
 
 /** One job of a flight and how it ends. */
 export interface Ending {
@@ -29,6 +31,11 @@ export interface Reserved {
   readonly blockedMs?: number;
   /** Some wait for a rate: ask again after so long, whatever comes before. */
   readonly againMs?: number;
+}
+
+/** The same, of which a wake-up has brought some. */
+export interface Arrived extends Reserved {
+  readonly flight: Flight;
 }
 
 /** What a worker has of one queue, and the commands that change it. */
@@ -53,7 +60,7 @@ export interface Holdings {
   reserveOnWake(
     request: { limit: number; bytes: number },
     adopt: (batch: Batch) => Flight,
-    arrived: (flight: Flight, suspects: number, stale: boolean) => void,
+    arrived: (reserved: Arrived, stale: boolean) => void,
   ): WakeRequest | undefined;
   /** Ends jobs; resolves when the broker has answered. */
   settle(endings: readonly Ending[]): Promise<void>;
@@ -61,8 +68,8 @@ export interface Holdings {
   release(flight: Flight, indices: readonly number[]): Promise<void>;
   /** Says that a suspect is about to start. */
   begin(flight: Flight): Promise<void>;
-  /** The broker disagrees on how much is held: agree before the next reserve. */
-  disagree(): void;
+  /** The broker disagrees on how much is held: makes both sides agree. */
+  disagree(): Promise<void>;
 }
 
 /**
@@ -80,9 +87,9 @@ export class LeasedHoldings implements Holdings {
   readonly #ending: AbortSignal;
   readonly #pause: typeof sleep;
   readonly #flights = new Set<Flight>();
-  readonly #answered = new Notice();
   #doubt = false;
   #reconciled = 0;
+  #agreeing: Promise<void> | undefined;
   #reserving = 0;
   #repeating = 0;
   readonly #complaint = new Complaint();
@@ -120,7 +127,11 @@ export class LeasedHoldings implements Holdings {
     request: { limit: number; bytes: number; idle: boolean },
     adopt: (batch: Batch) => Flight,
   ): Promise<Reserved> {
-    if (this.#doubt) await this.#reconcile();
+    if (this.#doubt) {
+      // As long as one is repeated, nobody knows; other queues can be served.
+      if (this.#repeating > 0) return { suspects: 0, blockedMs: REPEATING_MS };
+      await this.#agree();
+    }
     let known = 0;
     for (const flight of this.#flights) {
       known += flight.unsettled - flight.leaving;
@@ -150,7 +161,7 @@ export class LeasedHoldings implements Holdings {
   reserveOnWake(
     request: { limit: number; bytes: number },
     adopt: (batch: Batch) => Flight,
-    arrived: (flight: Flight, suspects: number, stale: boolean) => void,
+    arrived: (reserved: Arrived, stale: boolean) => void,
   ): WakeRequest | undefined {
     if (this.#doubt) return;
     const reconciled = this.#reconciled;
@@ -162,7 +173,8 @@ export class LeasedHoldings implements Holdings {
         this.#flights.add(flight);
         // A reconcile in between did not know of it, and may have put it back.
         const stale = this.#reconciled !== reconciled;
-        arrived(flight, batch.suspects, stale);
+        const { suspects, againMs } = batch;
+        arrived({ flight, suspects, againMs }, stale);
       },
     };
   }
@@ -199,14 +211,21 @@ export class LeasedHoldings implements Holdings {
     );
   }
 
-  disagree(): void {
+  async disagree(): Promise<void> {
     this.#doubt = true;
+    // What is being repeated is still held, or it is not: known soon.
+    if (this.#repeating === 0) await this.#agree();
   }
 
   /** Makes both sides agree. */
+  async #agree(): Promise<void> {
+    this.#agreeing ??= this.#reconcile().finally(() =>
+      this.#agreeing = undefined
+    );
+    await this.#agreeing;
+  }
+
   async #reconcile(): Promise<void> {
-    // What is being repeated is still held, or it is not: known soon.
-    await this.#answered.until(() => this.#repeating === 0);
     const tokens: string[] = [];
     for (const flight of this.#flights) tokens.push(...flight.heldTokens());
     this.#reconciled++;
@@ -228,11 +247,11 @@ export class LeasedHoldings implements Holdings {
     for (let tries = 0;; tries++) {
       try {
         const answer = await command();
-        if (tries > 0) this.#repeated();
+        if (tries > 0) this.#repeating--;
         return answer;
       } catch (error) {
         if (error instanceof FencedError || this.#ending.aborted) {
-          if (tries > 0) this.#repeated();
+          if (tries > 0) this.#repeating--;
           throw error;
         }
         if (tries === 0) this.#repeating++;
@@ -244,11 +263,6 @@ export class LeasedHoldings implements Holdings {
         await this.#pause(later, this.#ending);
       }
     }
-  }
-
-  #repeated(): void {
-    this.#repeating--;
-    this.#answered.give();
   }
 
   #gone(flight: Flight, index: number): void {

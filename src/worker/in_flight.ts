@@ -26,8 +26,6 @@ import { chargeOverrun, type Overrun, TtlWatch } from "./ttl.ts";
 
 /** How often the claim table is looked at while jobs are in flight. */
 const LOOK_EVERY_MS = 50;
-/** Jobs that wait behind one that does not move are taken back after this. */
-const TAKE_BACK_MS = 100;
 
 /** What the jobs in flight need of their worker. */
 export interface InFlightParts {
@@ -71,7 +69,6 @@ export class InFlightJobs {
   #beginning = 0;
   #done = 0;
   #looking: ReturnType<typeof setInterval> | undefined;
-  #moved = { count: -1, atMs: 0 };
   /** Sent when jobs were taken back last. */
   #ping = 0;
 
@@ -343,12 +340,13 @@ export class InFlightJobs {
     const nowMs = performance.now();
     // Grows with every batch, every start and every end.
     let moved = this.#batches + this.#done;
-    for (const flight of this.#flights.values()) moved += flight.count().moved;
-    if (moved !== this.#moved.count) {
-      this.#moved = { count: moved, atMs: nowMs };
+    for (const flight of this.#flights.values()) {
+      moved += flight.count().moved;
+      // The last of it may have gone without a word: another one has it.
+      this.#forget(flight);
     }
     const { waiting, started } = this.count();
-    const stuck = nowMs - this.#moved.atMs >= TAKE_BACK_MS;
+    const stuck = this.prefetch.isStuck(moved, nowMs);
     if (waiting > 0 && (stuck || this.#parts.lease.inDoubt)) this.takeBack();
     if (this.#parts.thread.answered(this.#ping)) {
       this.prefetch.answered(started);

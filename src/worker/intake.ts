@@ -1,19 +1,11 @@
-import {
-  type Broker,
-  BrokerUnavailableError,
-  FencedError,
-  MismatchError,
-  type ReserveOnWake,
-  SchemaError,
-  type WakeRequest,
-  WrongTypeError,
+import type {
+  Batch,
+  Broker,
+  ReserveOnWake,
+  WakeRequest,
 } from "../broker/broker.ts";
-import type { Batch } from "../broker/broker.ts";
-import { brokerLog } from "../log.ts";
-import { backoffMs } from "../time/backoff.ts";
 import type { Notice } from "../time/notice.ts";
 import { sleep } from "../time/sleep.ts";
-import { Complaint } from "./complaint.ts";
 import type { Flight } from "./flight.ts";
 import type { Holdings, Reserved } from "./holdings.ts";
 import type { Lease, Moment } from "./lease.ts";
@@ -25,6 +17,7 @@ import {
   type Prefetch,
 } from "./prefetch.ts";
 import { QueueOrder } from "./queue_order.ts";
+import { type ReserveErrorEvents, ReserveErrors } from "./reserve_errors.ts";
 import type { SuspectPolicy } from "./suspects.ts";
 
 /**
@@ -51,7 +44,7 @@ interface Asked {
 }
 
 /** What the intake needs of its worker. */
-export interface IntakeParts {
+export interface IntakeParts extends ReserveErrorEvents {
   readonly broker: Broker;
   readonly worker: string;
   readonly queues: readonly string[];
@@ -74,10 +67,6 @@ export interface IntakeParts {
   refuse(flight: Flight): void;
   /** Nothing was there to reserve, and nothing is in flight. */
   idle(): void;
-  /** The worker's lease has lapsed. */
-  fenced(error: FencedError): void;
-  /** No queue can be served any more. */
-  useless(error: Error): void;
 }
 
 /** How the intake tells and passes time; a test has its own. */
@@ -97,7 +86,6 @@ export class Intake {
   readonly #parts: IntakeParts;
   readonly #stopping: AbortSignal;
   readonly #time: IntakeTime;
-  readonly #broken = new Set<string>();
   readonly #order: QueueOrder;
   /** What a wake-up is to bring. */
   readonly onWake: ReserveOnWake;
@@ -105,8 +93,7 @@ export class Intake {
   #asksIdle = false;
   /** The queues that were asked last had no more than they gave. */
   #emptied = false;
-  #failures = 0;
-  readonly #complaint = new Complaint();
+  readonly #errors: ReserveErrors;
 
   /** @param stopping Aborts when nothing may be reserved any more. */
   constructor(
@@ -122,6 +109,7 @@ export class Intake {
       parts.weights,
       (queue) => parts.holdings.get(queue)!.held,
     );
+    this.#errors = new ReserveErrors(parts.queues.length, parts);
     this.onWake = {
       worker: parts.worker,
       request: (queue) => this.#reserveOnWake(queue),
@@ -194,7 +182,12 @@ export class Intake {
     named: Set<string>,
   ): Promise<"got" | "empty" | "error"> {
     const queues = this.#order.turn(this.#time.nowMs())
-      .filter((queue) => named.has(queue) && !this.#broken.has(queue));
+      .filter((queue) => named.has(queue));
+    const { suspects } = this.#parts;
+    if (suspects.known && this.#nothingInFlight()) {
+      // Only now one can be had, and earlier queues always have other jobs.
+      queues.sort((a, b) => +suspects.waitsIn(b) - +suspects.waitsIn(a));
+    }
     const asked: Asked[] = [];
     let left = limit;
     let failed: { queue: string; error: unknown } | undefined;
@@ -206,11 +199,10 @@ export class Intake {
       const beside = asked.length === 1 && this.#mayAskBeside(left);
       if (more && (asked.length === 0 || beside)) {
         const idle = asked.length === 0 && this.#nothingInFlight();
-        const ask = this.#ask(
-          queues.shift()!,
-          Math.min(left, BATCH_JOBS),
-          idle,
-        );
+        const queue = queues.shift()!;
+        // Asked early for a suspect; others would be out of their order.
+        const most = idle && suspects.waitsIn(queue) ? 1 : BATCH_JOBS;
+        const ask = this.#ask(queue, Math.min(left, most), idle);
         left -= ask.limit;
         asked.push(ask);
         continue;
@@ -218,7 +210,7 @@ export class Intake {
       const ask = asked.shift();
       if (ask === undefined) {
         if (failed === undefined) return gotAny ? "got" : "empty";
-        if (!await this.#recovered(failed.queue, failed.error)) return "error";
+        if (await this.#met(failed.queue, failed.error)) return "error";
         failed = undefined;
         continue;
       }
@@ -267,7 +259,7 @@ export class Intake {
     try {
       const { flight, suspects: waiting, blockedMs, againMs } = await answer;
       const nowMs = this.#time.nowMs();
-      this.#failures = 0;
+      this.#errors.answered(queue);
       if (blockedMs !== undefined) {
         this.#order.close(queue, nowMs + blockedMs, held);
       }
@@ -292,8 +284,10 @@ export class Intake {
     return holdings.get(queue)!.reserveOnWake(
       { limit, bytes: BATCH_BYTES },
       (batch) => this.#parts.adopt(queue, batch),
-      (flight, waiting, stale) => {
-        suspects.heard(queue, waiting, this.#time.nowMs());
+      ({ flight, suspects: waiting, againMs }, stale) => {
+        const nowMs = this.#time.nowMs();
+        suspects.heard(queue, waiting, nowMs);
+        this.#order.askAgain(queue, againMs && nowMs + againMs);
         lease.renewed(queue, moment);
         // Nothing may run beside a suspect, or start when all is to end.
         const late = stale || this.#stopping.aborted;
@@ -305,41 +299,14 @@ export class Intake {
     );
   }
 
-  /** Deals with an error; `false`: start over. */
-  async #recovered(queue: string, error: unknown): Promise<boolean> {
-    if (error instanceof FencedError) {
-      this.#parts.fenced(error);
-      await this.#time.pause(1_000, this.#stopping);
-      return false;
-    }
-    if (error instanceof MismatchError) {
-      // At once for a first one; it must not become a loop at full speed.
-      await this.#time.pause(this.#failures++ === 0 ? 0 : 100, this.#stopping);
-      return false;
-    }
-    if (error instanceof WrongTypeError || error instanceof SchemaError) {
-      brokerLog.error("Queue {queue} is not served any more: {error}", {
-        queue,
-        error: error.message,
-      });
-      this.#broken.add(queue);
-      if (this.#broken.size === this.#parts.queues.length) {
-        this.#parts.useless(error);
-      }
-      return true;
-    }
-    if (!(error instanceof Error)) throw error;
-    if (this.#complaint.due(error, this.#time.nowMs())) {
-      brokerLog.warn("Cannot reserve from queue {queue}, trying on: {error}", {
-        queue,
-        error: error.message,
-      });
-    }
-    const later = error instanceof BrokerUnavailableError
-      ? backoffMs(this.#failures++, { minMs: 50, maxMs: 2_000 })
-      : 1_000;
-    await this.#time.pause(later, this.#stopping);
-    return false;
+  /** Deals with an error; `true`: all queues are to be asked anew. */
+  async #met(queue: string, error: unknown): Promise<boolean> {
+    const nowMs = this.#time.nowMs();
+    const { anewMs, restMs } = this.#errors.met(queue, error, nowMs);
+    if (restMs !== undefined) this.#order.close(queue, nowMs + restMs);
+    if (anewMs === undefined) return false;
+    await this.#time.pause(anewMs, this.#stopping);
+    return true;
   }
 
   /**
@@ -352,6 +319,7 @@ export class Intake {
     const signal = AbortSignal.any([this.#stopping, end.signal]);
     const nowMs = this.#time.nowMs();
     const open = this.#order.open(nowMs);
+    const { nextMs } = this.#order;
     let busy = !this.#nothingInFlight();
     const watching = (async () => {
       while (!signal.aborted) {
@@ -361,31 +329,29 @@ export class Intake {
         busy = !idle;
         const opened =
           this.#order.open(this.#time.nowMs()).length > open.length;
-        if (this.#limit() === 0 || suspects.known && idle || opened) {
-          end.abort();
-        }
+        const sooner = this.#order.nextMs < nextMs;
+        const changes = suspects.known && idle || opened || sooner;
+        if (changes || this.#limit() === 0) end.abort();
       }
     })();
-    const served = open.filter((queue) => !this.#broken.has(queue));
-    const nextInMs = this.#order.nextMs - nowMs;
-    const asking = nextInMs === Infinity
+    const asking = nextMs === Infinity
       ? undefined
-      : setTimeout(() => end.abort(), nextInMs);
+      : setTimeout(() => end.abort(), nextMs - nowMs);
     try {
-      if (served.length === 0) {
+      if (open.length === 0) {
         await new Promise((resolve) =>
           signal.addEventListener("abort", resolve, { once: true })
         );
         return [];
       }
-      const named = await broker.wait(served, signal, this.onWake);
+      const named = await broker.wait(open, signal, this.onWake);
       // What woke us is for another if we can't take it.
       if (this.#askAll && named.length > 0 && this.#limit() === 0) {
         for (const queue of named) await broker.pass(queue);
       }
       return named;
     } catch (error) {
-      await this.#recovered(served[0], error);
+      await this.#met(open[0], error);
       return [];
     } finally {
       clearTimeout(asking);

@@ -15,6 +15,11 @@ export const BATCH_BYTES = 256 * 1024;
 const BATCH_MS = 100;
 /** So that the job thread always finds work while the broker answers. */
 const BATCHES_IN_FLIGHT = 3;
+/**
+ * Jobs that wait behind one that does not move are taken back after this; after
+ * twice as long whenever the thread was only busy for a while.
+ */
+const TAKE_BACK_MS = { least: 100, most: 3_200 };
 const MAX_IN_FLIGHT = BATCH_JOBS * BATCHES_IN_FLIGHT;
 
 /** What a worker has in flight at this moment. */
@@ -29,13 +34,15 @@ export interface InFlight {
  * How many jobs a worker may hold: as much as it does in about 100 ms. The
  * window doubles when a batch takes less, halves when it takes more or when
  * jobs had to be taken back; then nothing is reserved until the job thread shows
- * that it goes on.
+ * that it goes on. Time is passed in.
  */
 export class Prefetch {
   readonly #concurrency: number;
   #window: number;
   /** Jobs were taken back, and the thread has not shown that it goes on. */
   #blocked = false;
+  #moved = { count: -1, atMs: 0 };
+  #patienceMs = TAKE_BACK_MS.least;
 
   /** @param concurrency Asynchronous jobs at once. */
   constructor(concurrency: number) {
@@ -66,6 +73,15 @@ export class Prefetch {
   /** A job has ended, so the thread is free again. */
   jobEnded(): void {
     this.#blocked = false;
+    this.#patienceMs = TAKE_BACK_MS.least;
+  }
+
+  /** Whether it is time to take back what waits: nothing starts or ends. */
+  isStuck(moved: number, nowMs: number): boolean {
+    if (moved !== this.#moved.count) {
+      this.#moved = { count: moved, atMs: nowMs };
+    }
+    return nowMs - this.#moved.atMs >= this.#patienceMs;
   }
 
   /**
@@ -75,6 +91,8 @@ export class Prefetch {
   answered(started: number): void {
     if (!this.#blocked) return;
     this.#blocked = false;
+    // Else jobs would come and go for as long as it is busy again and again.
+    this.#patienceMs = Math.min(TAKE_BACK_MS.most, 2 * this.#patienceMs);
     if (started >= this.#concurrency) {
       this.#window = Math.min(this.#window, started);
     }

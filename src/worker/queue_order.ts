@@ -35,7 +35,7 @@ export class QueueOrder {
    * No job of this queue can be had until then, or until this worker has fewer
    * than the `held` jobs that it had when it asked: a limit may let one go.
    */
-  close(queue: string, untilMs: number, held: number): void {
+  close(queue: string, untilMs: number, held = 0): void {
     this.#closed.set(queue, { untilMs, held });
   }
 

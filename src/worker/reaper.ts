@@ -9,6 +9,11 @@ const MANY_QUEUES = 100;
 const EVERY_MS = 1_000;
 /** A queue with a foreign key is tried again, and complained of, so often. */
 const SPOILED_MS = 60_000;
+/**
+ * If very much is due it goes on at the next beat: the lease of this worker must
+ * be renewed in between.
+ */
+const STEP_MS = 1_000;
 /** Schedules that the broker refuses to fire are tried again so often. */
 const REFUSED_MS = 5_000;
 
@@ -43,38 +48,49 @@ export class Reaper {
     this.#events = events;
   }
 
-  /** One step for each queue whose turn it is. */
+  /**
+   * One step for each queue whose turn it is.
+   *
+   * @throws {BrokerError} The first one, after the other queues had their turn.
+   */
   async step(stopping: AbortSignal): Promise<void> {
+    const endMs = performance.now() + STEP_MS;
+    let failed: { error: unknown } | undefined;
     for (const queue of this.#queues) {
       if (stopping.aborted) return;
       const nowMs = performance.now();
+      // One after the other may have to wait until it is known to be away.
+      if (failed !== undefined && nowMs >= endMs) break;
       if (nowMs < (this.#nextMs.get(queue) ?? 0)) continue;
-      const waitMs = await this.#reapOrWait(queue, stopping);
-      // A little early, so that a step is not missed by a hair.
-      this.#nextMs.set(queue, nowMs + waitMs - 50);
+      try {
+        const waitMs = await this.#reap(queue, endMs, stopping);
+        // A little early, so that a step is not missed by a hair.
+        this.#nextMs.set(queue, nowMs + waitMs - 50);
+      } catch (error) {
+        // It must not keep the queues behind it from their turn.
+        const spoiled = error instanceof WrongTypeError;
+        if (spoiled) this.#complain(queue, error);
+        else failed ??= { error };
+        const laterMs = spoiled ? SPOILED_MS : EVERY_MS;
+        this.#nextMs.set(queue, performance.now() + laterMs);
+      }
     }
+    if (failed !== undefined) throw failed.error;
+  }
+
+  #complain(queue: string, error: WrongTypeError): void {
+    brokerLog.error("Jobs of queue {queue} that are due do not move: {error}", {
+      queue,
+      error: error.message,
+    });
   }
 
   /** Answers with when this queue's turn comes again. */
-  async #reapOrWait(queue: string, stopping: AbortSignal): Promise<number> {
-    try {
-      const advanced = await this.#reap(queue, stopping);
-      return advanced ? EVERY_MS : EVERY_MS * (1 + 2 * Math.random());
-    } catch (error) {
-      // It must not keep the queues behind it from their turn.
-      if (!(error instanceof WrongTypeError)) throw error;
-      brokerLog.error(
-        "Jobs of queue {queue} that are due do not move: {error}",
-        {
-          queue,
-          error: error.message,
-        },
-      );
-      return SPOILED_MS;
-    }
-  }
-
-  async #reap(queue: string, stopping: AbortSignal): Promise<boolean> {
+  async #reap(
+    queue: string,
+    endMs: number,
+    stopping: AbortSignal,
+  ): Promise<number> {
     for (let advanced = false;;) {
       const reaped = await this.#broker.reap(queue);
       advanced ||= reaped.advanced;
@@ -89,7 +105,10 @@ export class Reaper {
         );
       }
       if (reaped.schedulesDue) await this.#fire(queue, stopping);
-      if (!reaped.more || stopping.aborted) return advanced;
+      if (!reaped.more || stopping.aborted) {
+        return advanced ? EVERY_MS : EVERY_MS * (1 + 2 * Math.random());
+      }
+      if (performance.now() >= endMs) return 0;
       // Reserves of this and other workers come between two steps.
       await sleep(0);
     }

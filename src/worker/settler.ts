@@ -43,9 +43,9 @@ export class Settler {
 
   #send(): void {
     while (this.#gathered.length > 0 && this.#maySend()) {
-      const command = this.#settle(this.#next()).then((settled) => {
+      const command = this.#settle(this.#next()).then(() => {
         this.#commands.delete(command);
-        if (settled) this.#send();
+        this.#send();
       });
       this.#commands.add(command);
     }
@@ -57,14 +57,12 @@ export class Settler {
       size < COMMANDS_IN_FLIGHT && this.#gathered.length >= BATCH_JOBS;
   }
 
-  async #settle(endings: readonly Ending[]): Promise<boolean> {
+  async #settle(endings: readonly Ending[]): Promise<void> {
     try {
       await this.#holdings.settle(endings);
       this.#onSettled();
-      return true;
     } catch (error) {
       this.#onError(error);
-      return false;
     }
   }
 

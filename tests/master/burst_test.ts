@@ -15,13 +15,22 @@ function twoReady(): Burst {
   return burst;
 }
 
-Deno.test("burst mode is over after two empty readings of one idle worker", () => {
+Deno.test("burst mode is over after two empty readings of one idle worker and one of each other", () => {
   const burst = twoReady();
   burst.reported(one, idle(0));
   burst.reported(two, idle(0));
   burst.reported(one, idle(0));
   assert.ok(!burst.over, "the first reading came before all were idle");
   burst.reported(one, idle(0));
+  assert.ok(burst.over);
+});
+
+Deno.test("burst mode is not over while an idle worker may have been given a job", () => {
+  const burst = twoReady();
+  burst.reported(two, idle(0));
+  for (let i = 0; i < 5; i++) burst.reported(one, idle(0));
+  assert.ok(!burst.over, "the other has not looked since this one is idle");
+  burst.reported(two, idle(0));
   assert.ok(burst.over);
 });
 
@@ -68,6 +77,7 @@ Deno.test("what a dead worker held is awaited until its successor is idle", () =
   burst.reported(two, ready);
   burst.reported(two, idle(0));
   burst.reported(two, idle(0));
+  burst.reported(one, idle(0));
   assert.ok(burst.over);
 });
 

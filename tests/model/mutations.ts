@@ -120,7 +120,7 @@ export function idleByItself(holdings: Holdings): Holdings {
 
 /** Holdings that never notice what a renewal says; part of F2. */
 export function agreeable(holdings: Holdings): Holdings {
-  return overriding(holdings, { disagree: () => {} });
+  return overriding(holdings, { disagree: () => Promise.resolve() });
 }
 
 /** Hands jobs back as before F4: after a doubt they are ours again. */

@@ -16,35 +16,34 @@ const EXPECTED = [BrokerUnavailableError, FencedError, MismatchError];
  */
 export class RoundCheck {
   readonly #worker: string;
-  readonly #queues: readonly string[];
   readonly #runsAlone: () => boolean;
   readonly #found: (error: Error) => void;
+  #order: readonly string[] = [];
   #last = -1;
   #left = 0;
 
   constructor(
     worker: string,
-    queues: readonly string[],
     runsAlone: () => boolean,
     found: (error: Error) => void,
   ) {
     this.#worker = worker;
-    this.#queues = queues;
     this.#runsAlone = runsAlone;
     this.#found = found;
   }
 
-  /** A new round begins. */
-  begin(limit: number): void {
+  /** A new round begins, with the queues in this order. */
+  begin(limit: number, order: readonly string[]): void {
+    this.#order = order;
     this.#last = -1;
     this.#left = limit;
   }
 
   /** Holdings whose reserves are watched. */
   over(holdings: Holdings): Holdings {
-    const place = this.#queues.indexOf(holdings.queue);
     return overriding(holdings, {
       reserve: async (request, adopt) => {
+        const place = this.#order.indexOf(holdings.queue);
         this.#asks(place, request.limit);
         try {
           const answer = await holdings.reserve(request, adopt);

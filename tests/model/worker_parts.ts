@@ -42,17 +42,18 @@ export class WorkerParts {
   readonly #intake: Intake;
   readonly #queues: readonly string[];
   readonly #round: RoundCheck;
+  readonly #inFlight: () => InFlight;
 
   constructor(around: Surroundings, options: PartsOptions) {
     const { name, queues, fast, broker } = options;
     this.#queues = queues;
+    this.#inFlight = () => options.inFlight();
     this.lease = new Lease({
       wallMs: () => options.wallMs(),
       steadyMs: () => around.nowMs(),
     });
     this.#round = new RoundCheck(
       name,
-      queues,
       () => options.runsAlone(),
       (violation) => around.failed(violation),
     );
@@ -87,8 +88,19 @@ export class WorkerParts {
 
   /** Asks all queues once. */
   async reserve(limit: number): Promise<void> {
-    this.#round.begin(limit);
+    this.#round.begin(limit, this.#order());
     await this.#intake.reserve(limit, new Set(this.#queues));
+  }
+
+  /** An idle worker asks those first in which it knows of a suspect. */
+  #order(): readonly string[] {
+    const { waiting, started } = this.#inFlight();
+    if (waiting + started > 0) return this.#queues;
+    const waits = (queue: string) => this.suspects.waitsIn(queue);
+    return [
+      ...this.#queues.filter(waits),
+      ...this.#queues.filter((queue) => !waits(queue)),
+    ];
   }
 
   /** What a wake-up is to bring. */

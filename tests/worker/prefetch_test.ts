@@ -49,3 +49,19 @@ Deno.test("free places for asynchronous jobs are filled though the window is sma
   assert.equal(prefetch.limit({ waiting: 1, started: 3 }), 0);
   assert.equal(prefetch.limit({ waiting: 0, started: 10 }), 0);
 });
+
+Deno.test("what waits is taken back after 100 ms, and less soon from a thread that is busy again and again", () => {
+  const prefetch = new Prefetch(2);
+  assert.equal(prefetch.isStuck(1, 0), false);
+  assert.equal(prefetch.isStuck(1, 99), false);
+  assert.equal(prefetch.isStuck(1, 100), true);
+  prefetch.takenBack();
+  prefetch.answered(1);
+  assert.equal(prefetch.isStuck(2, 200), false);
+  assert.equal(prefetch.isStuck(2, 399), false);
+  assert.equal(prefetch.isStuck(2, 400), true);
+  prefetch.takenBack();
+  prefetch.jobEnded();
+  assert.equal(prefetch.isStuck(3, 500), false);
+  assert.equal(prefetch.isStuck(3, 600), true);
+});

@@ -32,7 +32,7 @@ Deno.test("what a wake-up brings after a reconcile is handed back, else it is ta
     holdings.reserveOnWake(
       MOST,
       adopt,
-      (_flight, _suspects, isStale) => stale.push(isStale),
+      (_reserved, isStale) => stale.push(isStale),
     );
   const bring = async (request: WakeRequest) =>
     request.reserved(await broker.reserve(WORKER, QUEUE, request));

@@ -92,3 +92,24 @@ Deno.test("flush resolves after nothing was added", async () => {
   settler.add([]);
   await settler.flush();
 });
+
+Deno.test("after a settle that was given up the next one is sent", async () => {
+  const sent: number[] = [];
+  const settle = async (endings: readonly Ending[]) => {
+    sent.push(endings.length);
+    await Promise.resolve();
+    if (sent.length === 1) throw new Error("cut off");
+  };
+  const errors: unknown[] = [];
+  const settler = new Settler(
+    { settle } as Holdings,
+    (error) => errors.push(error),
+  );
+  const settlement = { kind: "done", token: "t" } as const;
+  const ending: Ending = { flight: {} as Flight, index: 0, settlement };
+  settler.add([ending]);
+  settler.add([ending, ending]);
+  await settler.flush();
+  assert.deepEqual(sent, [1, 2]);
+  assert.equal(errors.length, 1);
+});

@@ -4,15 +4,15 @@
 --       due, arrivals, schedule due
 -- ARGV: a tick in ms, ticks of a lease, age of results in ms, age of the
 --       failed set in ms
--- Returns: advanced (1 or 0), more (1 or 0), suspects and crashed, lapsed
---       workers, expired result buckets (name, last write, ...), jobs that wait
---       for others so long that these are to be looked at, how many have ended
---       for which others wait, schedules due
+-- Returns: advanced (1 or 0), more (1 or 0), suspects and crashed (0 while
+--       paused), lapsed workers, expired result buckets (name, last write, ...),
+--       jobs that wait for others so long that these are to be looked at, how
+--       many have ended for which others wait, schedules due
 -- Errors: WRONGTYPE
 local meta, workers, ready, suspect, inbox = KEYS[1], KEYS[2], KEYS[6], KEYS[7], KEYS[9]
 redis.call('HDEL', meta, '')
 local now = now_ms()
-local state = redis.call('HMGET', meta, 'at', 'tick', 'limits', 'grouped')
+local state = redis.call('HMGET', meta, 'at', 'tick', 'limits', 'grouped', 'paused')
 local limits = state[3] and cjson.decode(state[3])
 local at, tick = tonumber(state[1] or nil), tonumber(state[2] or '0')
 local advanced, lapsed, expired, blocked = 0, {}, {}, {}
@@ -85,5 +85,7 @@ if groups or tonumber(state[4] or '0') > 0 or redis.call('ZCARD', KEYS[14]) > 0 
   if groups.look(500) == 500 then more = 1 end
   groups.offer(meta, ready)
 end
-return { advanced, more, redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8]), lapsed, expired, blocked,
+-- Nobody must become idle for those that may not be taken.
+local suspects = state[5] and 0 or redis.call('LLEN', suspect) + redis.call('LLEN', KEYS[8])
+return { advanced, more, suspects, lapsed, expired, blocked,
   redis.call('LLEN', KEYS[18]), redis.call('ZCOUNT', KEYS[19], '-inf', now) }

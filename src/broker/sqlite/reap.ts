@@ -75,9 +75,19 @@ export function reap(store: Store, name: string): Reaped {
   for (const kind of [SCHEDULED, RETRY, LONE]) {
     if (moveDue(store, queue, kind, now)) more = true;
   }
-  const groups = new Groups(store, queue, readRule(store, queue).limits);
+  const { limits, paused } = readRule(store, queue);
+  const groups = new Groups(store, queue, limits);
   if (groups.look(MOVE_JOBS)) more = true;
-  return answer(store, queue, advanced ? tick + 1 : tick, now, advanced, more);
+  const answered = answer(
+    store,
+    queue,
+    advanced ? tick + 1 : tick,
+    now,
+    advanced,
+    more,
+  );
+  // Nobody must become idle for those that may not be taken.
+  return paused ? { ...answered, suspects: 0 } : answered;
 }
 
 /** A clock that went back counts as a tick too, else all would stand still. */

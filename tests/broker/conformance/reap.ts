@@ -203,6 +203,9 @@ export function reapCases(test: Test): void {
     assert.equal((await s.broker.reap(s.queue)).suspects, 0);
     await s.leave({ crashed: ["a"], suspects: ["b", "c"] });
     assert.equal((await s.broker.reap(s.queue)).suspects, 3);
+    await s.broker.control.pause(s.queue);
+    const { suspects } = await s.broker.reap(s.queue);
+    assert.equal(suspects, 0, "nobody may take them");
   });
 
   test("the tick of one queue is not that of another", async (s) => {
