@@ -75,19 +75,9 @@ export function reap(store: Store, name: string): Reaped {
   for (const kind of [SCHEDULED, RETRY, LONE]) {
     if (moveDue(store, queue, kind, now)) more = true;
   }
-  const { limits, paused } = readRule(store, queue);
-  const groups = new Groups(store, queue, limits);
+  const groups = new Groups(store, queue, readRule(store, queue).limits);
   if (groups.look(MOVE_JOBS)) more = true;
-  const answered = answer(
-    store,
-    queue,
-    advanced ? tick + 1 : tick,
-    now,
-    advanced,
-    more,
-  );
-  // Nobody must become idle for those that may not be taken.
-  return paused ? { ...answered, suspects: 0 } : answered;
+  return answer(store, queue, advanced ? tick + 1 : tick, now, advanced, more);
 }
 
 /** A clock that went back counts as a tick too, else all would stand still. */
@@ -110,8 +100,10 @@ function answer(
     tick - LEASE_TICKS,
     NAME_LAPSED,
   ).map(([name]) => name as string);
-  const suspects = waitingCount(store, queue, SUSPECT) +
-    waitingCount(store, queue, CRASHED);
+  // Nobody must become idle for those that may not be taken.
+  const suspects = readRule(store, queue).paused
+    ? 0
+    : waitingCount(store, queue, SUSPECT) + waitingCount(store, queue, CRASHED);
   const schedulesDue = areSchedulesDue(store, queue, now);
   return { advanced, more, lapsed, suspects, schedulesDue };
 }
