@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { openBroker } from "../../../src/broker/open.ts";
 import { eventually } from "../../harness/eventually.ts";
 import { together } from "../../harness/together.ts";
 import { type BrokerKind, Site } from "../site.ts";
@@ -15,8 +16,6 @@ export async function short() {
 const SUSPENDED_MS = 30_000;
 /** Jobs that run at once in one worker. */
 const CONCURRENCY = 10;
-/** These, and all that ends while one settle is under way, which may be slow. */
-const MOST_REPEATS = 10 * CONCURRENCY;
 
 /** Jobs that a worker process has started, in their order. */
 function startedBy(site: Site, pid: number): string[] {
@@ -49,6 +48,7 @@ function resume(pid: number): void {
 
 async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
   await using site = await Site.open(kind, JOBS);
+  await using broker = await openBroker(site.dsn);
   const mqk = await site.run("-w", "2", "--concurrency", String(CONCURRENCY));
   await eventually(() => assert.equal(mqk.workerPids.length, 2), 60_000);
   const jobs = await site.client.invokeMany(
@@ -62,7 +62,12 @@ async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
   using _end = { [Symbol.dispose]: () => resume(worker) };
   await suspend(site, worker);
   const stoppedAtMs = performance.now();
+  const [{ ready, held, suspect }] = await broker.counts(["default"]);
   const before = startedBy(site, worker);
+  const started = site.starts();
+  // Of both workers; how much that is depends on how slow a settle is.
+  const unsettled = ids.filter((id) => started.has(id)).length -
+    (ids.length - ready - held - suspect);
 
   await eventually(() => site.repeats(ids), 2 * SUSPENDED_MS);
   const allAfterMs = Math.round(performance.now() - stoppedAtMs);
@@ -72,13 +77,19 @@ async function suspendAmidJobs(kind: BrokerKind): Promise<void> {
 
   // It learns that its lease has lapsed, and another takes its place.
   await eventually(() => assert.ok(!mqk.workerPids.includes(worker)), 20_000);
-  assert.deepEqual(startedBy(site, worker), before);
+  const after = startedBy(site, worker);
+  assert.deepEqual(after.slice(0, before.length), before);
+  // One may have been let start at the very moment at which all stood still.
+  assert.ok(after.length <= before.length + 1, `${after.length} started`);
   // Whatever ran again, it had started: what had not went to others untouched.
   const again = [...site.starts()].filter(([, starts]) => starts > 1)
     .map(([id]) => id);
-  console.log(`${kind}: all ran after ${allAfterMs} ms, ${again.length} again`);
-  for (const id of again) assert.ok(before.includes(id), id);
-  assert.ok(again.length <= MOST_REPEATS, `${again.length} ran again`);
+  console.log(
+    `${kind}: all ran after ${allAfterMs} ms, ${again.length} again, ` +
+      `${unsettled} were not settled`,
+  );
+  for (const id of again) assert.ok(after.includes(id), id);
+  assert.ok(again.length <= unsettled + 1);
   await eventually(() => assert.equal(mqk.workerPids.length, 2), 60_000);
   const last = await site.client.invoke("./jobs.ts#short");
   await last.result();
