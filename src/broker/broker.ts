@@ -201,6 +201,8 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
 export interface Broker extends JobStore, AsyncDisposable {
   /** The version of the keys or tables that it writes. */
   readonly schemaVersion: number;
+  /** Queues lie on several servers: one may be away while others are not. */
+  readonly isSpread: boolean;
   readonly updates: Updates;
   readonly schedules: Schedules;
 

@@ -170,21 +170,30 @@ export class Master {
           );
           break;
         }
+        if (old.leaving.signal.aborted) {
+          // It had a successor of its own by then.
+          this.#leave(fresh);
+          continue;
+        }
         this.#leave(old);
         await old.done;
       }
     }
   }
 
-  /** Lets a worker go that has run enough jobs, once its successor is ready. */
+  /**
+   * Lets a worker go that has run enough jobs, or takes none, once its successor
+   * is ready.
+   */
   async #succeed(old: Place): Promise<void> {
     if (this.#leaving || old.leaving.signal.aborted || old.succeeded) return;
     old.succeeded = true;
+    const { worker } = old;
     const fresh = this.#addPlace(old.first, true);
     const ready = await fresh.cameUp.promise;
     if (this.#leaving) return;
-    if (!ready || old.leaving.signal.aborted) {
-      // The old one serves on, or was let go by someone else.
+    if (!ready || old.leaving.signal.aborted || old.worker !== worker) {
+      // The old one serves on, was let go by someone else, or has a successor.
       this.#leave(fresh);
       old.succeeded = false;
       return;

@@ -13,16 +13,16 @@ const ABORT_BEFORE_END_MS = 5_000;
 const LAST_WORDS_MS = 3_000;
 /** When the process must die, what ended, or hears of it, has so long. */
 const DYING_WORDS_MS = 400;
-/** A worker that could not load a module is replaced at most so often. */
+/** A worker that could not load a module replaces itself at most so often. */
 const REPLACE_EVERY_MS = 10_000;
-/** A successor that did not start is asked for again so often. */
-const ASK_AGAIN_MS = 10_000;
+/** If what runs takes longer than this, a successor is not to wait for it. */
+const RETIRE_ALONE_MS = 1_000;
 
 /**
  * How a worker process ends. It is
  *
  * - `serving`, until one of the others;
- * - `retiring`: lets what runs end, however long;
+ * - `retiring`: lets what runs end, however long, while a successor serves;
  * - `stopping`: lets what runs end within a time, hands back the rest;
  * - `dying`: ends at once, because nothing better is possible.
  *
@@ -39,8 +39,6 @@ export class Departure {
   readonly #report: (report: Report) => void;
   readonly #startedAtMs = performance.now();
   #phase: "serving" | "retiring" | "stopping" | "dying" = "serving";
-  /** Why it has asked for a successor. */
-  #reason: string | undefined;
 
   /** @param changed Given whenever a job ended. */
   constructor(changed: Notice, report: (report: Report) => void) {
@@ -50,34 +48,28 @@ export class Departure {
     this.ending = this.#ending.signal;
   }
 
-  /** Asks for a successor, and serves on until that is ready. */
-  async askForSuccessor(reason: string): Promise<void> {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
-    while (!this.stopping.aborted) {
-      this.#report({ report: "worn" });
-      await sleep(ASK_AGAIN_MS, this.stopping);
-    }
-  }
-
-  /**
-   * A module did not load, and a failed import is cached for good: asks for a
-   * successor, if this process is not too young for that.
-   */
-  async askForSuccessorOfStale(module: string): Promise<void> {
-    const ageMs = performance.now() - this.#startedAtMs;
-    await sleep(REPLACE_EVERY_MS - ageMs, this.stopping);
-    await this.askForSuccessor(`module ${module} did not load`);
-  }
-
-  /** Lets what runs end, however long; then a fresh process may follow. */
+  /** Lets what runs end, however long, and asks for a fresh process. */
   async retire(jobs: InFlightJobs, reason: string): Promise<void> {
     if (this.#phase !== "serving") return;
     this.#phase = "retiring";
     this.#stopReserving(jobs);
+    const drained = new AbortController();
+    void this.#askForSuccessor(drained.signal);
     await this.#changed.until(() => jobs.isDrained);
+    drained.abort();
     await jobs.settled();
-    this.#leave("retiring", this.#reason ?? reason);
+    this.#leave("retiring", reason);
+  }
+
+  /**
+   * A module did not load, and a failed import is cached for good: retires, if
+   * this process is not too young for that.
+   */
+  async retireStale(jobs: InFlightJobs, module: string): Promise<void> {
+    if (this.#phase !== "serving") return;
+    const ageMs = performance.now() - this.#startedAtMs;
+    await sleep(REPLACE_EVERY_MS - ageMs, this.stopping);
+    await this.retire(jobs, `module ${module} did not load`);
   }
 
   /** Ends within `timeoutMs`; what then still runs is handed back uncharged. */
@@ -111,6 +103,11 @@ export class Departure {
       error.message,
       () => Promise.all([drained(), jobs.flush()]),
     );
+  }
+
+  async #askForSuccessor(drained: AbortSignal): Promise<void> {
+    await sleep(RETIRE_ALONE_MS, drained);
+    if (!drained.aborted) this.#report({ report: "worn" });
   }
 
   async #die(

@@ -79,8 +79,13 @@ export class Heartbeat {
 
   /** One renewal, and one step of the reaper after it. */
   async beat(ending: AbortSignal): Promise<void> {
-    await this.#renew();
-    await this.#parts.reaper.step(ending);
+    const disagreeing = await this.#renew();
+    try {
+      await this.#parts.reaper.step(ending);
+    } finally {
+      // Now: a worker whose places are taken does not ask this queue for long.
+      for (const queue of disagreeing) await queue.disagree();
+    }
   }
 
   /** If its jobs run for long, a worker asks the broker for nothing else. */
@@ -98,13 +103,14 @@ export class Heartbeat {
     );
   }
 
-  async #renew(): Promise<void> {
+  /** Answers with the queues of which the broker holds more or fewer jobs. */
+  async #renew(): Promise<Holdings[]> {
     const { broker, worker, holdings, lease } = this.#parts;
     const busy = [...holdings.values()].filter(({ held }) => held > 0);
     for (const { queue, held } of holdings.values()) {
       if (held === 0) lease.idle(queue);
     }
-    if (busy.length === 0) return;
+    if (busy.length === 0) return [];
     const moment = lease.moment();
     const before = busy.map((queue) => queue.unanswered ? -1 : queue.held);
     const renewals = await broker.renew(worker, busy.map(({ queue }) => queue));
@@ -123,7 +129,6 @@ export class Heartbeat {
       const quiet = !queue.unanswered && queue.held === before[index];
       if (quiet && held !== before[index]) disagreeing.push(queue);
     });
-    // Now: a worker whose places are taken does not ask this queue for long.
-    for (const queue of disagreeing) await queue.disagree();
+    return disagreeing;
   }
 }

@@ -26,7 +26,8 @@ export interface Ending {
 /** What a reserve brought. */
 export interface Reserved {
   readonly flight?: Flight;
-  readonly suspects: number;
+  /** How many wait; nothing: nobody knows. */
+  readonly suspects?: number;
   /** Jobs wait, but none may be had now: ask again after so long. */
   readonly blockedMs?: number;
   /** Some wait for a rate: ask again after so long, whatever comes before. */
@@ -36,6 +37,7 @@ export interface Reserved {
 /** The same, of which a wake-up has brought some. */
 export interface Arrived extends Reserved {
   readonly flight: Flight;
+  readonly suspects: number;
 }
 
 /** What a worker has of one queue, and the commands that change it. */
@@ -91,6 +93,7 @@ export class LeasedHoldings implements Holdings {
   #reconciled = 0;
   #agreeing: Promise<void> | undefined;
   #reserving = 0;
+  #beginning = 0;
   #repeating = 0;
   readonly #complaint = new Complaint();
 
@@ -120,7 +123,7 @@ export class LeasedHoldings implements Holdings {
 
   get unanswered(): boolean {
     for (const flight of this.#flights) if (flight.leaving > 0) return true;
-    return this.#reserving + this.#repeating > 0;
+    return this.#reserving + this.#beginning + this.#repeating > 0;
   }
 
   async reserve(
@@ -129,7 +132,7 @@ export class LeasedHoldings implements Holdings {
   ): Promise<Reserved> {
     if (this.#doubt) {
       // As long as one is repeated, nobody knows; other queues can be served.
-      if (this.#repeating > 0) return { suspects: 0, blockedMs: REPEATING_MS };
+      if (this.#repeating > 0) return { blockedMs: REPEATING_MS };
       await this.#agree();
     }
     let known = 0;
@@ -206,15 +209,20 @@ export class LeasedHoldings implements Holdings {
   }
 
   async begin(flight: Flight): Promise<void> {
-    flight.tokens[0] = await this.#untilAnswered(
-      () => this.#broker.begin(this.#worker, this.queue, flight.tokens[0]),
-    );
+    this.#beginning++;
+    try {
+      flight.tokens[0] = await this.#untilAnswered(
+        () => this.#broker.begin(this.#worker, this.queue, flight.tokens[0]),
+      );
+    } finally {
+      this.#beginning--;
+    }
   }
 
   async disagree(): Promise<void> {
     this.#doubt = true;
-    // What is being repeated is still held, or it is not: known soon.
-    if (this.#repeating === 0) await this.#agree();
+    // What a command under way changes is not known yet: before the next reserve.
+    if (!this.unanswered) await this.#agree();
   }
 
   /** Makes both sides agree. */
@@ -232,7 +240,7 @@ export class LeasedHoldings implements Holdings {
     const gone = new Set(
       await this.#broker.reconcile(this.#worker, this.queue, tokens),
     );
-    this.#doubt = false;
+    this.#doubt = this.#repeating > 0;
     if (gone.size === 0) return;
     for (const flight of this.#flights) {
       flight.tokens.forEach((token, index) => {

@@ -109,7 +109,8 @@ export class Intake {
       parts.weights,
       (queue) => parts.holdings.get(queue)!.held,
     );
-    this.#errors = new ReserveErrors(parts.queues.length, parts);
+    const { queues, broker } = parts;
+    this.#errors = new ReserveErrors(queues.length, broker.isSpread, parts);
     this.onWake = {
       worker: parts.worker,
       request: (queue) => this.#reserveOnWake(queue),
@@ -224,6 +225,7 @@ export class Intake {
         gotAny = true;
         await this.#parts.accept(flight);
       } catch (error) {
+        left += ask.limit;
         failed = { queue: ask.queue, error };
       }
     }
@@ -264,7 +266,7 @@ export class Intake {
         this.#order.close(queue, nowMs + blockedMs, held);
       }
       this.#order.askAgain(queue, againMs && nowMs + againMs);
-      suspects.heard(queue, waiting, nowMs);
+      if (waiting !== undefined) suspects.heard(queue, waiting, nowMs);
       const emptied = flight === undefined || isAll(flight, limit);
       if (flight === undefined || emptied && !this.#askAll) named.delete(queue);
       if (flight !== undefined && holdings.get(queue)!.held > 0) {
@@ -351,7 +353,8 @@ export class Intake {
       }
       return named;
     } catch (error) {
-      await this.#met(open[0], error);
+      const laterMs = this.#errors.waited(open[0], error, this.#time.nowMs());
+      await this.#time.pause(laterMs, this.#stopping);
       return [];
     } finally {
       clearTimeout(asking);

@@ -1,4 +1,8 @@
-import { type Broker, WrongTypeError } from "../broker/broker.ts";
+import {
+  type Broker,
+  BrokerUnavailableError,
+  WrongTypeError,
+} from "../broker/broker.ts";
 import { BrokerError } from "../errors.ts";
 import { brokerLog, lifecycleLog } from "../log.ts";
 import { sleep } from "../time/sleep.ts";
@@ -67,12 +71,14 @@ export class Reaper {
         // A little early, so that a step is not missed by a hair.
         this.#nextMs.set(queue, nowMs + waitMs - 50);
       } catch (error) {
+        const away = error instanceof BrokerUnavailableError;
+        if (away && !this.#broker.isSpread) throw error;
         // It must not keep the queues behind it from their turn.
         const spoiled = error instanceof WrongTypeError;
         if (spoiled) this.#complain(queue, error);
         else failed ??= { error };
         const laterMs = spoiled ? SPOILED_MS : EVERY_MS;
-        this.#nextMs.set(queue, performance.now() + laterMs);
+        this.#nextMs.set(queue, performance.now() + laterMs - 50);
       }
     }
     if (failed !== undefined) throw failed.error;

@@ -9,6 +9,8 @@ import { brokerLog } from "../log.ts";
 import { backoffMs } from "../time/backoff.ts";
 import { Complaint } from "./complaint.ts";
 
+const AWAY = { minMs: 50, maxMs: 2_000 };
+
 /** What a worker does about some errors. */
 export interface ReserveErrorEvents {
   /** The worker's lease has lapsed. */
@@ -28,20 +30,28 @@ export interface Consequence {
 /** What follows from the errors that a worker meets when it reserves. */
 export class ReserveErrors {
   readonly #queues: number;
+  readonly #isSpread: boolean;
   readonly #events: ReserveErrorEvents;
   readonly #spoiled = new Set<string>();
   /** By queue: how often in a row. */
   readonly #failures = new Map<string, number>();
+  /** How often in a row the one server was away. */
+  #away = 0;
   readonly #complaint = new Complaint();
 
-  /** @param queues How many the worker serves. */
-  constructor(queues: number, events: ReserveErrorEvents) {
+  /**
+   * @param queues How many the worker serves.
+   * @param isSpread As in `Broker`.
+   */
+  constructor(queues: number, isSpread: boolean, events: ReserveErrorEvents) {
     this.#queues = queues;
+    this.#isSpread = isSpread;
     this.#events = events;
   }
 
   /** The broker has answered for a queue. */
   answered(queue: string): void {
+    this.#away = 0;
     if (this.#failures.size > 0) this.#failures.delete(queue);
   }
 
@@ -73,10 +83,18 @@ export class ReserveErrors {
         error: error.message,
       });
     }
-    return {
-      restMs: error instanceof BrokerUnavailableError
-        ? backoffMs(failures, { minMs: 50, maxMs: 2_000 })
-        : 1_000,
-    };
+    if (!(error instanceof BrokerUnavailableError)) return { restMs: 1_000 };
+    if (this.#isSpread) return { restMs: backoffMs(failures, AWAY) };
+    return { anewMs: backoffMs(this.#away++, AWAY) };
+  }
+
+  /** Tells of an error that came of waiting; answers when to go on. */
+  waited(queue: string, error: unknown, nowMs: number): number {
+    // If a queue is at fault, its next reserve says so.
+    const isQueue = error instanceof WrongTypeError ||
+      error instanceof SchemaError;
+    if (isQueue) return 1_000;
+    const { anewMs, restMs } = this.met(queue, error, nowMs);
+    return anewMs ?? restMs ?? 0;
   }
 }

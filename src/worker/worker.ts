@@ -107,7 +107,7 @@ export class QueueWorker {
       },
       report: (message) => updates.add(message),
       call: (message) => void calls.serve(message),
-      stale: (module) => void this.#departure.askForSuccessorOfStale(module),
+      stale: (module) => void this.#departure.retireStale(this.#jobs, module),
       warning: (text) => jobLog.warn("{text}", { text }),
       died: (reason) =>
         void this.#departure.die(this.#jobs, `its job thread died: ${reason}`),
@@ -126,7 +126,7 @@ export class QueueWorker {
         this.#counts?.ended(queue, how);
       },
       lingers: ({ cancelled }) =>
-        void this.#departure.askForSuccessor(
+        this.#retire(
           `a job ignores that ${cancelled ? "it" : "its ttl"} is ${
             cancelled ? "cancelled" : "over"
           }`,

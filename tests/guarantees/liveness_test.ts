@@ -177,7 +177,7 @@ Deno.test("the jobs of a group whose rate allows ten a second do not wait for th
   assert.ok(tookMs < 5_000);
 });
 
-Deno.test("a worker that is to be replaced serves until its successor does, however long its jobs run", async () => {
+Deno.test("the successor of a worker that replaces itself does not wait for its long jobs", async () => {
   await using site = await Site.open("redis", JOBS);
   const mqk = await site.run("-w", "1", "--concurrency", "5");
   await site.client.invoke({ job: "./jobs.ts#hog", ttl: 200 });

@@ -1,4 +1,5 @@
 /** A worker without broker and jobs: it does what the first module says. */
+import { existsSync } from "node:fs";
 import {
   parseOrder,
   printReport,
@@ -18,8 +19,25 @@ function report(report: Report): void {
   say(printReport(config!.nonce, report));
 }
 
+/** Each worker is ready when there is a file with its number in this folder. */
+function waitForTurn(folder: string): number {
+  for (let number = 1;; number++) {
+    try {
+      Deno.openSync(`${folder}/started${number}`, {
+        createNew: true,
+        write: true,
+      }).close();
+    } catch {
+      continue;
+    }
+    while (!existsSync(`${folder}/go${number}`));
+    return number;
+  }
+}
+
 function start(): void {
   const { name, predecessor = "nobody", first, modules } = config!;
+  let number = 0;
   say(`started ${Deno.pid} ${name} after ${predecessor} first=${first}\n`);
   switch (modules[0]) {
     case "fatal":
@@ -41,8 +59,12 @@ function start(): void {
       break;
     case "one job fails":
       report({ report: "failed" });
+      break;
+    case "first is worn":
+      number = waitForTurn(modules[1]);
   }
   report({ report: "ready" });
+  if (number === 1) report({ report: "worn" });
   if (config!.burst) {
     setInterval(() => report({ report: "idle", waiting: 0 }), 20);
   }

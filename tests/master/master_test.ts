@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Master, type MasterEnd } from "../../src/master/master.ts";
 import { eventually } from "../harness/eventually.ts";
+import { TempDir } from "../harness/temp_dir.ts";
 
 /** A master whose workers are fake; ended when it is disposed. */
 class TestMaster implements AsyncDisposable {
@@ -10,7 +11,7 @@ class TestMaster implements AsyncDisposable {
 
   constructor(
     behaviour: string,
-    options: { workers?: number; burst?: boolean } = {},
+    options: { workers?: number; burst?: boolean; folder?: string } = {},
   ) {
     this.master = new Master({
       command: {
@@ -23,7 +24,7 @@ class TestMaster implements AsyncDisposable {
         dsn: "redis://:secret@localhost",
         queues: ["default"],
         root: Deno.cwd(),
-        modules: [behaviour],
+        modules: [behaviour, options.folder ?? ""],
         use: [],
         allowImport: [],
         concurrency: 10,
@@ -132,6 +133,26 @@ Deno.test("replaced workers stop only after their successors are ready", async (
   const stopAt = test.lines.indexOf(`stop ${before[0]}`);
   const startAt = test.lines.findIndex((line) => line.includes(all[2]));
   assert.ok(startAt < stopAt);
+});
+
+Deno.test("a worker that gets a successor while all are replaced leaves one, not two", async () => {
+  await using dir = new TempDir();
+  await using test = new TestMaster("first is worn", { folder: dir.path });
+  await test.started(1);
+  dir.write("go1", "");
+  await test.started(2);
+  test.master.replaceWorkers();
+  await test.started(3);
+  dir.write("go2", "");
+  await eventually(() => assert.equal(test.all("retire").length, 1));
+  dir.write("go3", "");
+  // That was not needed any more; the successor is replaced in its turn.
+  const [, , , last] = await test.started(4);
+  dir.write("go4", "");
+  await eventually(() =>
+    assert.deepEqual(test.master.pids.map(String), [last[1]])
+  );
+  assert.equal(test.master.workers.length, 1);
 });
 
 Deno.test("workers are added and removed, but one stays", async () => {

@@ -46,6 +46,7 @@ export type { RedisOptions } from "./parts.ts";
  */
 export class RedisBroker extends RedisJobStore implements Broker {
   readonly schemaVersion: number = KEYS_VERSION;
+  readonly isSpread: boolean;
   readonly control: RedisControl;
   readonly #parts: RedisParts;
   readonly #waiting: Waiting;
@@ -63,6 +64,7 @@ export class RedisBroker extends RedisJobStore implements Broker {
     const parts = new RedisParts(url, options, scripts, connection);
     super(parts);
     this.#parts = parts;
+    this.isSpread = parts.connector.isCluster;
     this.control = new RedisControl(
       parts.connection,
       parts.runner,
@@ -71,7 +73,7 @@ export class RedisBroker extends RedisJobStore implements Broker {
     this.#waiting = new Waiting({
       connect: (own) => parts.connector.connect(own),
       // Keys of different slots are not asked for with one command.
-      keysAtOnce: parts.connector.isCluster ? 1 : 1000,
+      keysAtOnce: this.isSpread ? 1 : 1000,
       pass: (queue) => this.pass(queue),
       runnerOf: (own) => new ConnectionRunner(own, scripts),
       limits: parts.limits,

@@ -57,6 +57,7 @@ export interface SqliteOptions extends OpenOptions {
 /** A broker in one file, for the processes of one machine. */
 export class SqliteBroker implements Broker {
   readonly schemaVersion: number = TABLES_VERSION;
+  readonly isSpread: boolean = false;
   readonly control: SqliteControl;
   readonly updates: SqliteUpdates;
   readonly schedules: SqliteSchedules;
