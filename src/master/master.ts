@@ -187,6 +187,9 @@ export class Master {
    */
   async #succeed(old: Place): Promise<void> {
     if (this.#leaving || old.leaving.signal.aborted || old.succeeded) return;
+    // Those that leave may take long, and run jobs beside their successors'.
+    const leave = this.workers.filter((one) => one.worker && one.leaving);
+    if (leave.length >= this.#options.workers) return;
     old.succeeded = true;
     const { worker } = old;
     const fresh = this.#addPlace(old.first, true);

@@ -17,6 +17,8 @@ const DYING_WORDS_MS = 400;
 const REPLACE_EVERY_MS = 10_000;
 /** If what runs takes longer than this, a successor is not to wait for it. */
 const RETIRE_ALONE_MS = 1_000;
+/** One that did not start, or could not be had, is asked for again so often. */
+const ASK_AGAIN_MS = 10_000;
 
 /**
  * How a worker process ends. It is
@@ -54,7 +56,8 @@ export class Departure {
     this.#phase = "retiring";
     this.#stopReserving(jobs);
     const drained = new AbortController();
-    void this.#askForSuccessor(drained.signal);
+    const asking = AbortSignal.any([drained.signal, this.ending]);
+    void this.#askForSuccessor(asking);
     await this.#changed.until(() => jobs.isDrained);
     drained.abort();
     await jobs.settled();
@@ -107,7 +110,10 @@ export class Departure {
 
   async #askForSuccessor(drained: AbortSignal): Promise<void> {
     await sleep(RETIRE_ALONE_MS, drained);
-    if (!drained.aborted) this.#report({ report: "worn" });
+    while (!drained.aborted) {
+      this.#report({ report: "worn" });
+      await sleep(ASK_AGAIN_MS, drained);
+    }
   }
 
   async #die(

@@ -261,7 +261,8 @@ export class Intake {
     try {
       const { flight, suspects: waiting, blockedMs, againMs } = await answer;
       const nowMs = this.#time.nowMs();
-      this.#errors.answered(queue);
+      // Else nobody was asked.
+      if (waiting !== undefined) this.#errors.answered(queue);
       if (blockedMs !== undefined) {
         this.#order.close(queue, nowMs + blockedMs, held);
       }

@@ -65,6 +65,12 @@ function start(): void {
   }
   report({ report: "ready" });
   if (number === 1) report({ report: "worn" });
+  if (modules[0] === "deaf and worn") {
+    setInterval(() => {
+      report({ report: "worn" });
+      say(`asked ${Deno.pid}\n`);
+    }, 20);
+  }
   if (config!.burst) {
     setInterval(() => report({ report: "idle", waiting: 0 }), 20);
   }
@@ -83,7 +89,7 @@ for await (
       continue;
     }
     say(`${order.order} ${Deno.pid}\n`);
-    const deaf = config!.modules[0] === "deaf";
+    const deaf = config!.modules[0].startsWith("deaf");
     if (order.order === "recover") continue;
     if (order.order === "drain") {
       setTimeout(() => report({ report: "idle", waiting: 0 }), 100);

@@ -155,6 +155,17 @@ Deno.test("a worker that gets a successor while all are replaced leaves one, not
   assert.equal(test.master.workers.length, 1);
 });
 
+Deno.test("no more workers leave at a time than serve", async () => {
+  await using test = new TestMaster("deaf and worn");
+  const [, [, second]] = await test.started(2);
+  const asked = () => test.all("asked").filter(([, pid]) => pid === second);
+  await eventually(() => assert.ok(asked().length >= 5));
+  const [first] = test.master.pids;
+  assert.equal(test.master.pids.length, 2);
+  Deno.kill(first, "SIGKILL");
+  await test.started(3);
+});
+
 Deno.test("workers are added and removed, but one stays", async () => {
   await using test = new TestMaster("serve");
   await test.started(1);
