@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Site } from "../guarantees/site.ts";
 import { eventually } from "../harness/eventually.ts";
+import { parsePid } from "../harness/read_pid.ts";
 import { CLI, MqkProcess } from "../harness/mqk_process.ts";
 import { Terminal } from "../harness/terminal.ts";
 
@@ -53,7 +54,7 @@ class Watched implements AsyncDisposable {
     const { stdout } = new Deno.Command("ps", {
       args: ["-o", "pid=", "--ppid", shell.trim()],
     }).outputSync();
-    return Number(new TextDecoder().decode(stdout).trim().split("\n")[0]);
+    return parsePid(new TextDecoder().decode(stdout).trim().split("\n")[0]);
   }
 
   resize(columns: number, rows: number): void {

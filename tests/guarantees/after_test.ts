@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { openBroker } from "../../src/broker/open.ts";
 import { JobFailedError } from "../../src/errors.ts";
 import { eventually } from "../harness/eventually.ts";
+import { readPid } from "../harness/read_pid.ts";
 import { type BrokerKind, Site } from "./site.ts";
 
 const BOTH = ["redis", "sqlite"] satisfies BrokerKind[];
@@ -42,10 +43,7 @@ for (const kind of BOTH) {
     const third = await client.invoke(slow("one", second), "third", 1);
     for (const name of ["first", "second"]) {
       const file = `${site.dir.path}/${name}.pid`;
-      const pid = await eventually(
-        () => Number(Deno.readTextFileSync(file)),
-        30_000,
-      );
+      const pid = await eventually(() => readPid(file), 30_000);
       const recovered = () =>
         mqk.stderr.filter((line) => /Recovered/.test(line)).length;
       const before = recovered();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openBroker } from "../../src/broker/open.ts";
 import type { MqkProcess } from "../harness/mqk_process.ts";
+import { readPid } from "../harness/read_pid.ts";
 import { eventually } from "../harness/eventually.ts";
 import type { RedisServer } from "../harness/redis_server.ts";
 import { type BrokerKind, Site } from "./site.ts";
@@ -98,7 +99,7 @@ for (const kind of BOTH) {
     });
     const worker = await eventually(() => {
       assert.equal(site.lines().length, 1);
-      return Number(Deno.readTextFileSync(`${site.dir.path}/pid.txt`));
+      return readPid(`${site.dir.path}/pid.txt`);
     });
     const killedAt = performance.now();
     kill(worker);

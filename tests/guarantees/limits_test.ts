@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { openBroker } from "../../src/broker/open.ts";
 import type { Job } from "../../src/client/job.ts";
 import { eventually } from "../harness/eventually.ts";
+import { readPid } from "../harness/read_pid.ts";
 import { type BrokerKind, Site } from "./site.ts";
 
 const BOTH = ["redis", "sqlite"] satisfies BrokerKind[];
@@ -91,8 +91,7 @@ for (const kind of BOTH) {
     const mqk = await site.run("-w", "2");
     const pidFile = `${site.dir.path}/unique.pid`;
     for (let kills = 1; kills <= 2; kills++) {
-      await eventually(() => assert.ok(existsSync(pidFile)), 30_000);
-      const pid = Number(Deno.readTextFileSync(pidFile));
+      const pid = await eventually(() => readPid(pidFile), 30_000);
       Deno.removeSync(pidFile);
       Deno.kill(pid, "SIGKILL");
       const again = await site.client.invoke(unique, ...args);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../harness/eventually.ts";
+import { readPid } from "../harness/read_pid.ts";
 import { CLI } from "../harness/mqk_process.ts";
 import { Terminal } from "../harness/terminal.ts";
 import { Site } from "./site.ts";
@@ -73,7 +74,7 @@ Deno.test("a closed terminal stops the master, and what runs ends or keeps its a
     "--concurrency",
     "2",
   );
-  const master = Number(Deno.readTextFileSync(`${site.dir.path}/shell.pid`));
+  const master = readPid(`${site.dir.path}/shell.pid`);
   const [short] = await site.client.invokeMany([
     { job: "./jobs.ts#work", args: [1], retries: 0 },
     { job: "./jobs.ts#work", args: [60], retries: 0 },
@@ -128,10 +129,7 @@ Deno.test("mqk run 2>&1 | head -1 runs on when its reader has gone", async () =>
     assert.ok(site.lines().every(({ attempt }) => attempt === 1));
     assert.equal(site.lines().length, 20);
   } finally {
-    Deno.kill(
-      Number(Deno.readTextFileSync(`${site.dir.path}/master.pid`)),
-      "SIGTERM",
-    );
+    Deno.kill(readPid(`${site.dir.path}/master.pid`), "SIGTERM");
     await child.status;
   }
 });
